@@ -1,0 +1,60 @@
+# The few words a person needs. All work is done by server/bootstrap.py (standard library only) and by what it installs into .venv.
+
+# The first of these that is Python 3.10+ and can make a virtual environment; if none can, bootstrap.py says what is missing.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo "$$p" && exit; done; echo python3)
+BOOTSTRAP = @"$(PYTHON)" server/bootstrap.py
+BIN = ../.venv/bin
+
+# Passed on as they were typed: no shell and no make looks into the name of a folder.
+run: export TSIR_IMAGES := $(value IMAGES)
+run: export TSIR_CALLED_FROM := $(value PWD)
+
+.PHONY: help run setup client test lint types format lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run [IMAGES=folder]    set up what is missing, start API and GUI; with a folder: import its pictures"
+	@echo "make test [ARGS='-k name']  set up what is missing, run every test of server and client"
+	@echo "make setup [EXTRAS=...]     set up only; EXTRAS is a list of torch, train, dev"
+	@echo "make client                 build the GUI into client/dist"
+	@echo "make lint / types / format  ruff and biome / mypy and tsc / let ruff and biome rewrite"
+	@echo "make lock                   resolve the lock files server/requirements*.txt anew"
+	@echo "make clean                  remove all that set-up made; your library in data/ stays"
+	@echo "PYTHON=/path/to/python3     before any of these: use that interpreter"
+
+run:
+	$(BOOTSTRAP) run
+
+setup:
+	$(BOOTSTRAP) setup --extras "$(EXTRAS)"
+
+client:
+	$(BOOTSTRAP) client
+
+test:
+	$(BOOTSTRAP) setup --extras dev
+	$(BOOTSTRAP) client
+	$(BOOTSTRAP) npm test
+	cd server && $(BIN)/python -m pytest $(ARGS)
+
+lint:
+	$(BOOTSTRAP) setup --extras dev
+	cd server && $(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BOOTSTRAP) npm lint
+
+types:
+	$(BOOTSTRAP) setup --extras dev
+	cd server && $(BIN)/mypy
+	$(BOOTSTRAP) npm typecheck
+
+format:
+	$(BOOTSTRAP) setup --extras dev
+	cd server && $(BIN)/ruff check --fix . && $(BIN)/ruff format .
+	$(BOOTSTRAP) npm format
+
+lock:
+	$(BOOTSTRAP) lock
+
+clean:
+	$(BOOTSTRAP) clean

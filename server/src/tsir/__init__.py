@@ -1,0 +1,3 @@
+"""Image retrieval with text and sketch."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,127 @@
+"""The HTTP application: opens what serving needs, mounts the routers, closes it all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.middleware.cors import CORSMiddleware
+
+from tsir.api import collections, images, img, imports, jobs, search, system
+from tsir.api.guard import Guard, gui_origins
+from tsir.api.metrics import Measure, Metrics
+from tsir.api.problems import add_handlers
+from tsir.api.schemas import Problem
+from tsir.api.state import State
+from tsir.encoders.base import Encoder
+from tsir.importing.jobs import JobRunner
+from tsir.library.library import Library
+from tsir.settings import Settings
+
+log = logging.getLogger(__name__)
+
+DESCRIPTION = """Find pictures by drawing and typing.
+
+Errors are `application/problem+json` (RFC 9457); on `/img/*`, `/progress` and `/data` they are `{"status": false, "msg": sentence}`.
+When the server has API keys, send one as `Authorization: Bearer KEY` or `X-API-Key: KEY`. Pictures, thumbnails and job events also take
+it as `?key=KEY`, since `<img>` and `EventSource` cannot send headers. `/health/live` and `/health/ready` need none.
+"""
+
+PROBLEM: dict[str, Any] = {
+    "description": "What was wrong, and what would be right.",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
+def create_app(
+    settings: Settings,
+    *,
+    encoder: Encoder | None = None,
+    library: Library | None = None,
+    runner: JobRunner | None = None,
+    owner_token: str | None = None,
+) -> FastAPI:
+    """The application of these settings. Encoder, library and runner are made from them unless given; a given library is not closed.
+
+    `owner_token` is a key that also allows to import folders outside IMAGE_ROOTS: the command line of the same user has it.
+    The port answers at once; stores and encoder are opened in the background (`/health/ready`).
+    """
+
+    metrics = Metrics()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        state = State(settings, metrics, encoder, library, runner, owner_token)
+        app.state.tsir = state
+        opening = asyncio.create_task(state.open())
+        try:
+            yield
+        finally:
+            opening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await opening
+            await state.close()
+
+    app = FastAPI(
+        title="tsir",
+        version=version("tsir"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        generate_unique_id_function=_operation_id,
+        # The usual pages load scripts from elsewhere, with the rights of this origin.
+        docs_url=None,
+        redoc_url=None,
+        responses={"default": PROBLEM},
+    )
+    for module in (system, collections, imports, images, search, jobs, img):
+        app.include_router(module.router)
+    add_handlers(app)
+    # The last one added is the first to see a request: answers of the guard, too, are measured and carry CORS headers.
+    app.add_middleware(Guard, settings=settings, owner_token=owner_token)
+    app.add_middleware(Measure, metrics=metrics)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=gui_origins(settings),
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["Retry-After", "Location"],
+    )
+    _document(app)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The function's name: generated clients read like the source."""
+    return route.name
+
+
+def _document(app: FastAPI) -> None:
+    """Add to the schema what FastAPI cannot know: the shape of errors, and the keys."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = generate()
+            components = schema.setdefault("components", {})
+            schemas = components.setdefault("schemas", {})
+            schemas["Problem"] = Problem.model_json_schema()
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(unused, None)
+            components["securitySchemes"] = {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            }
+            schema["security"] = [{}, {"bearer": []}, {"header": []}]
+            for path in schema["paths"].values():
+                for operation in path.values():
+                    operation["responses"].pop("422", None)  # FastAPI's own shape; ours is "default"
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,169 @@
+"""Commands on encoders: embed, evaluate, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import DownloadColumn, TransferSpeedColumn
+from rich.progress import Progress as Bar
+
+from tsir.commands.terminal import counting, print_json, say
+from tsir.encoders.base import Encoder, Vectors
+from tsir.encoders.preprocess import open_sketch
+from tsir.encoders.registry import load_encoder
+from tsir.encoders.weights import WeightsInfo, convert_weights, get_weights, list_weights, verify_weights
+from tsir.errors import InvalidInput, NotFound, TsirError
+from tsir.evaluation.evaluate import parse_weights, run_eval
+from tsir.importing.pipeline import least_sides, open_for
+from tsir.importing.scan import Item, scan
+from tsir.settings import Settings
+
+T = TypeVar("T")
+
+
+def evaluate(
+    settings: Settings, images: Path, queries: Path, *, weights: str | None, modality: str, html: Path | None, as_json: bool
+) -> None:
+    """Measure the encoder on a benchmark, and print the table or its JSON."""
+    encoder = load_encoder(settings)
+    with counting("Encoding", silent=as_json) as count:
+        report = run_eval(images, queries, encoder, modality=modality, weights=parse_weights(weights or ""), on_progress=count)
+    if html is not None:
+        report.write_html(html)
+        say(f"The queries with their hits: {html}")
+    if as_json:
+        print_json(report.to_json())
+    else:
+        Console().print(report.to_table())
+
+
+def embed(settings: Settings, kind: Literal["images", "sketches", "texts"], source: Path, out: Path, *, as_json: bool) -> int:
+    """Write `names` and `vectors` (float32 [n, dim], unit rows) of a folder or a text file; returns how many could not be read."""
+    items = _texts(source, settings) if kind == "texts" else _files(source)
+    encoder = load_encoder(settings)
+    names: list[str] = []
+    vectors: list[Vectors] = [np.zeros((0, encoder.dim), dtype=np.float32)]
+    done = failed = 0
+    with counting(f"Encoding {kind}", silent=as_json) as count:
+        for batch in _batches(items, settings.batch_size):
+            good, rows, bad = _encode(encoder, kind, source, batch, settings)
+            names += good
+            vectors.append(rows)
+            done, failed = done + len(batch), failed + bad
+            count(done, len(items))
+    _save(out, names, np.concatenate(vectors))
+    if as_json:
+        print_json({"out": str(out), "vectors": len(names), "failed": failed, "dim": encoder.dim, "encoder": encoder.name})
+    else:
+        typer.echo(f"{len(names):,} vectors of {encoder.dim} dimensions in {out}" + (f"; {failed:,} could not be read." if failed else "."))
+    return failed
+
+
+def _texts(source: Path, settings: Settings) -> list[str]:
+    try:
+        lines = source.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{str(source)!r} cannot be read as text: {error}.") from error
+    return [line.rstrip("\r")[: settings.max_text] for line in lines]
+
+
+def _files(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        raise NotFound(f"There is no folder {str(folder)!r}.")
+    found = [entry for batch in scan(folder) for entry in batch]
+    for entry in found:
+        if not isinstance(entry, Item):
+            say(f"skipping {entry.path}: {entry.reason}")
+    return sorted(entry.file.path for entry in found if isinstance(entry, Item))
+
+
+def _encode(
+    encoder: Encoder, kind: Literal["images", "sketches", "texts"], source: Path, batch: Sequence[str], settings: Settings
+) -> tuple[list[str], Vectors, int]:
+    """Names and vectors of what could be read, and how many could not."""
+    if kind == "texts":
+        return list(batch), encoder.texts(batch), 0
+    names, pictures = [], []
+    least = least_sides(encoder)
+    limits = {"max_bytes": settings.max_upload_bytes, "max_pixels": settings.max_pixels}
+    for path in map(Path, batch):
+        try:
+            if kind == "sketches":
+                pictures.append(encoder.prepare_sketch(open_sketch(path, **limits)))
+            else:
+                pictures.append(encoder.prepare_photo(open_for(encoder, path, settings, least).image))
+            names.append(path.relative_to(source).as_posix())
+        except TsirError as error:  # noqa: PERF203
+            say(f"skipping {path}: {error}")
+    rows = encoder.sketches(pictures) if kind == "sketches" else encoder.images(pictures)
+    return names, rows, len(batch) - len(names)
+
+
+def _batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def _save(out: Path, names: Sequence[str], vectors: Vectors) -> None:
+    """Whole or not at all."""
+    part = out.with_name(f"{out.name}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, names=np.array(names, dtype=np.str_), vectors=vectors)
+        part.replace(out)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise InvalidInput(f"{str(out)!r} cannot be written: {error.strerror or error}.") from error
+
+
+def weights_list(settings: Settings, *, as_json: bool) -> None:
+    """Which weights there are, and their state."""
+    found = list_weights(settings)
+    if as_json:
+        print_json([asdict(info) for info in found])
+        return
+    for info in found:
+        _show(info)
+
+
+def weights_get(settings: Settings, name: str, *, as_json: bool) -> None:
+    """Download weights, going on where an earlier try stopped."""
+    console = Console(stderr=True)
+    with Bar(*Bar.get_default_columns(), DownloadColumn(), TransferSpeedColumn(), console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(name, total=None)
+        info = get_weights(name, settings, lambda done, total: bar.update(task, completed=done, total=total))
+    _print(info, as_json)
+
+
+def weights_verify(settings: Settings, name: str, *, as_json: bool) -> None:
+    """Read weights and compare them with their record."""
+    _print(verify_weights(name, settings), as_json)
+
+
+def weights_convert(source: Path, target: Path, precision: Literal["fp16", "fp32"]) -> None:
+    """Write weights as safetensors."""
+    written = convert_weights(source, target, precision)
+    typer.echo(f"{target}: {written / 2**20:,.1f} MB")
+
+
+def _print(info: WeightsInfo, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(info))
+    else:
+        _show(info)
+
+
+def _show(info: WeightsInfo) -> None:
+    size = f", {info.bytes / 2**20:,.1f} MB" if info.bytes else ""
+    typer.echo(f"{info.name}: {info.state}{size}, {info.path or info.source}")
+    for line in (f"sha256 {info.sha256}" if info.sha256 else None, info.message):
+        if line:
+            typer.echo(f"  {line}")

@@ -1,0 +1,99 @@
+"""How commands speak: a progress bar on a terminal, plain lines in a pipe, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tsir.api.schemas import JobDetail, JobOut
+from tsir.settings import Settings
+
+PLAIN_LINE_S = 5.0
+"""Pause between two lines of progress in a pipe."""
+SHOWN_FAILURES = 20
+
+Tell = Callable[[JobOut], None]
+Count = Callable[[int, int | None], None]
+
+
+def start_logging(settings: Settings, *, quiet: bool = False) -> None:
+    """One format for all; the stores' own chatter only when something is wrong. `quiet`: requests are not listed."""
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", force=True)
+    debug = settings.log_level == "DEBUG"
+    for name in ("uvicorn", "pymilvus", "milvus_lite", "httpx", "httpcore", "alembic", "watchfiles", "asyncio", "faiss", "PIL", "grpc"):
+        logging.getLogger(name).setLevel(logging.INFO if debug else logging.WARNING)
+    if quiet and not debug:
+        logging.getLogger("tsir.access").setLevel(logging.WARNING)
+
+
+def say(text: str = "") -> None:
+    """A line for people, on standard error: standard output is for results."""
+    typer.echo(text, err=True)
+
+
+def print_json(value: Any) -> None:
+    """A result for programs."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+@contextmanager
+def counting(what: str, *, silent: bool = False) -> Iterator[Count]:
+    """Progress of plain counts; call the result with (done, total)."""
+    console = Console(stderr=True)
+    if silent or not console.is_terminal:
+        yield _plain(what, silent)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _plain(what: str, silent: bool) -> Count:
+    last = time.monotonic()
+
+    def tell(done: int, total: int | None) -> None:
+        nonlocal last
+        if not silent and time.monotonic() - last >= PLAIN_LINE_S:
+            last = time.monotonic()
+            say(f"{what}: {done:,}" + (f" of {total:,}" if total else ""))
+
+    return tell
+
+
+@contextmanager
+def following(what: str, *, silent: bool = False) -> Iterator[Tell]:
+    """Progress of a job; call the result with its state whenever that is known."""
+    with counting(what, silent=silent) as count:
+        yield lambda job: count(job.done + job.skipped + job.failed, job.total)
+
+
+def summary(job: JobOut) -> str:
+    """How a job ended, in one line."""
+    if job.kind == "reencode":
+        text = f"{job.done:,} pictures encoded anew"
+    else:
+        text = f"{job.done:,} imported, {job.skipped:,} skipped (unchanged), {job.failed:,} could not be read"
+    return {"done": text, "cancelled": f"Cancelled: {text}", "failed": f"Failed: {job.message}"}.get(job.state, f"{job.state}: {text}")
+
+
+def report(job: JobDetail, *, as_json: bool = False) -> None:
+    """Print how a job ended, and what it could not read."""
+    if as_json:
+        print_json(job.model_dump(mode="json"))
+        return
+    typer.echo(summary(job))
+    if job.message and job.state == "done":
+        typer.echo(job.message)
+    for failure in job.failures[:SHOWN_FAILURES]:
+        typer.echo(f"  skipping {failure.path}: {failure.reason}")
+    if job.failed > SHOWN_FAILURES:
+        typer.echo(f"  ... and {job.failed - SHOWN_FAILURES:,} more: GET /api/v1/jobs/{job.id}/failures lists them all.")

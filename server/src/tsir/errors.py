@@ -1,0 +1,90 @@
+"""What can go wrong for a user: each error has an HTTP status and a sentence that says what to do.
+
+Raise these where input is parsed or a store answers; the API turns them into `application/problem+json`, the command line
+into one line and exit code 1. Anything else that escapes is a defect.
+"""
+
+from __future__ import annotations
+
+
+class TsirError(Exception):
+    """Base of every error that is shown to a user. `str(error)` is the sentence."""
+
+    status = 400
+    title = "Bad request"
+
+    def __init__(self, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds after which trying again makes sense, if it ever does."""
+
+
+class InvalidInput(TsirError):
+    """A parameter, file or setting that cannot be used as it is."""
+
+    status = 422
+    title = "Invalid input"
+
+
+class InvalidImage(InvalidInput):
+    """Bytes that are not a picture we can read: broken, truncated, empty or of an unknown format."""
+
+    title = "Not a readable picture"
+
+
+class TooLarge(TsirError):
+    """More bytes or pixels than the limits allow."""
+
+    status = 413
+    title = "Too large"
+
+
+class NotFound(TsirError):
+    """A collection, image, job or file that does not exist (or must not be seen)."""
+
+    status = 404
+    title = "Not found"
+
+
+class Forbidden(TsirError):
+    """A path outside the allowed roots, or an address that is not public."""
+
+    status = 403
+    title = "Not allowed"
+
+
+class Unauthorized(TsirError):
+    """A missing or wrong API key."""
+
+    status = 401
+    title = "API key needed"
+
+
+class Conflict(TsirError):
+    """The request is fine but the state is not: name taken, other encoder, job already over."""
+
+    status = 409
+    title = "Conflict"
+
+
+class EncoderMismatch(Conflict):
+    """A collection was built with another encoder than the one that runs."""
+
+    title = "Other encoder"
+
+
+class StoreUnavailable(TsirError):
+    """Milvus or the SQL server does not answer right now."""
+
+    status = 503
+    title = "Store unavailable"
+
+    def __init__(self, message: str, *, retry_after: int = 5) -> None:
+        super().__init__(message, retry_after=retry_after)
+
+
+class EncoderUnavailable(TsirError):
+    """The model cannot be loaded: weights missing or broken, extra not installed, device absent."""
+
+    status = 503
+    title = "Encoder unavailable"

@@ -1,0 +1,133 @@
+"""Every setting, once: name, type, default, meaning.
+
+Values come from the environment, a `.env` file in the working directory, or command-line flags, in rising order of `.env`,
+environment, flags. The names of the reference implementation (`MILVUS_HOST`, `MYSQL_*`, `DEFAULT_TABLE`, `TOP_K`, `UPLOAD_PATH`, ...)
+keep working.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote_plus
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """All settings of server and command line. Read once at start, then passed along."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True)
+
+    # Where things lie
+    data_dir: Path = Field(Path("data"), description="Catalog, vectors, uploads, thumbnails and caches. A fresh folder is a fresh library.")
+    upload_path: Path | None = Field(None, description="Uploaded pictures. Default: DATA_DIR/uploads.")
+    image_roots: str = Field("", description="Server folders that may be imported, separated like PATH. Empty: none.")
+
+    # HTTP
+    host: str = Field("127.0.0.1", description="Address the API and GUI listen on.")
+    port: int = Field(5000, ge=0, le=65535, description="Port of the API.")
+    client_port: int = Field(3000, ge=0, le=65535, description="Port of the GUI.")
+    api_keys: SecretStr | None = Field(
+        None, description="Comma-separated keys; when set, every request needs one (Authorization: Bearer KEY or X-API-Key)."
+    )
+    cors_origins: str = Field("", description="Comma-separated origins that may call the API from a browser. Default: the GUI's own.")
+
+    # Model
+    model: str = Field("lite", description="Encoder: lite, task-former, open_clip:ARCH/TAG.")
+    weights: str | None = Field(None, description="Local path or URL of the weights, instead of the encoder's own.")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N.")
+    runtime: Literal["auto", "torch", "openvino"] = Field("auto", description="What runs the graph of a torch model on a CPU.")
+    precision: Literal["auto", "fp32", "fp16", "bf16", "int8"] = Field("auto", description="Arithmetic of the graph.")
+    torch_compile: bool = Field(False, description="Compile the graph on a GPU: a slower start, faster imports.")
+    sketch_fit: Literal["pad", "crop"] = Field(
+        "pad", description="How task-former and open_clip see a sketch that is not square: padded with white, or cut as the paper does."
+    )
+    missing_part: Literal["alone", "blank"] = Field(
+        "alone", description="task-former: search with text or sketch alone, or fused with the blank sketch or empty text."
+    )
+    batch_size: int = Field(32, ge=1, le=1024, description="Pictures per encoder call while importing.")
+    num_workers: int = Field(
+        default_factory=lambda: min(8, os.cpu_count() or 2), ge=1, le=64, description="Decode threads while importing."
+    )
+
+    # Stores
+    default_table: str = Field("tsir", description="Collection used when a request names none.")
+    milvus_uri: str | None = Field(None, description="Milvus server (http://host:19530). Default: Milvus Lite in DATA_DIR/vectors.db.")
+    milvus_token: SecretStr | None = Field(None, description="user:password or API key of the Milvus server.")
+    milvus_host: str | None = Field(None, description="Reference name: host of Milvus, with MILVUS_PORT.")
+    milvus_port: int = Field(19530, ge=1, le=65535, description="Reference name: port of Milvus.")
+    vector_index: Literal["auto", "FLAT", "HNSW", "IVF_FLAT", "IVF_SQ8", "DISKANN"] = Field(
+        "auto", description="Milvus index; auto picks by size."
+    )
+    database_url: SecretStr | None = Field(None, description="SQLAlchemy URL of the catalog. Default: SQLite in DATA_DIR/catalog.db.")
+    mysql_host: str | None = Field(None, description="Reference name: host of MySQL, with MYSQL_PORT, MYSQL_USER, MYSQL_PWD, MYSQL_DB.")
+    mysql_port: int = Field(3306, ge=1, le=65535, description="Reference name.")
+    mysql_user: str = Field("root", description="Reference name.")
+    mysql_pwd: SecretStr | None = Field(None, description="Reference name.", validation_alias=AliasChoices("mysql_pwd", "mysql_password"))
+    mysql_db: str = Field("tsir", description="Reference name.")
+
+    # Limits
+    top_k: int = Field(20, ge=1, le=1000, description="Hits when a request names no number.")
+    max_upload_bytes: int = Field(64 * 2**20, ge=1, description="Largest single picture, uploaded, fetched or imported.")
+    max_request_bytes: int = Field(2 * 2**30, ge=1, description="Largest request body (zips, many files).")
+    max_pixels: int = Field(200_000_000, ge=1, description="Largest picture, width x height.")
+    max_text: int = Field(2000, ge=1, description="Longest query text, characters.")
+    thumbnail_bytes: int = Field(5 * 2**30, ge=0, description="Bound of the thumbnail cache on disk.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged.")
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator(
+        "api_keys", "milvus_uri", "milvus_host", "milvus_token", "database_url", "mysql_host", "upload_path", "weights", mode="before"
+    )
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        """Compose files pass unset variables on as empty strings."""
+        return None if value == "" else value
+
+    @property
+    def uploads(self) -> Path:
+        """Folder of uploaded pictures."""
+        return (self.upload_path or self.data_dir / "uploads").expanduser().resolve()
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The allowed import folders, resolved."""
+        return tuple(Path(part).expanduser().resolve() for part in self.image_roots.split(os.pathsep) if part.strip())
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The accepted API keys; empty means open."""
+        text = self.api_keys.get_secret_value() if self.api_keys else ""
+        return tuple(key.strip() for key in text.split(",") if key.strip())
+
+    @property
+    def vectors_uri(self) -> str:
+        """Where Milvus is: a server's address, or the path of the embedded database."""
+        if self.milvus_uri:
+            return self.milvus_uri
+        if self.milvus_host:
+            return f"http://{self.milvus_host}:{self.milvus_port}"
+        return str(self.data_dir.expanduser().resolve() / "vectors.db")
+
+    @property
+    def vectors_embedded(self) -> bool:
+        """True for Milvus Lite: one process, one laptop."""
+        return "://" not in self.vectors_uri
+
+    @property
+    def catalog_url(self) -> str:
+        """SQLAlchemy URL of the catalog."""
+        if self.database_url:
+            return self.database_url.get_secret_value()
+        if self.mysql_host:
+            password = self.mysql_pwd.get_secret_value() if self.mysql_pwd else ""
+            user = quote_plus(self.mysql_user) + (f":{quote_plus(password)}" if password else "")
+            return f"mysql+pymysql://{user}@{self.mysql_host}:{self.mysql_port}/{self.mysql_db}?charset=utf8mb4"
+        return f"sqlite:///{self.data_dir.expanduser().resolve() / 'catalog.db'}"

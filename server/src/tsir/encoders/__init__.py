@@ -1,0 +1,1 @@
+"""Pictures, sketches and words become unit vectors. Knows no database and no HTTP."""

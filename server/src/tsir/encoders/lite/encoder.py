@@ -1,0 +1,135 @@
+"""The lite encoder: three small OpenVINO graphs, no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL.Image import Image
+
+from tsir.encoders.base import Encoder, Vectors, unit
+from tsir.encoders.lite import preprocess
+from tsir.errors import EncoderUnavailable, InvalidInput
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+WEIGHTS = Path(__file__).parent / "weights"
+BATCH = 16  # pictures per run of a graph: larger is no faster on a CPU and takes more memory
+MAX_TOKENS = 64  # of a text; the captions of the training data have 8 to 40
+PHOTO_SIDE, SKETCH_SIDE = preprocess.PHOTO_SIDE, preprocess.SKETCH_SIDE
+
+Graph = Callable[..., npt.NDArray[np.float32]]
+
+
+class LiteEncoder:
+    """Photos, sketches and words as float32 unit vectors of 512 dimensions. Safe to call from several threads."""
+
+    name = "lite"
+    scaled_decode = True
+    """A JPEG may be decoded at a reduced size, as long as both sides stay at least 260 px."""
+
+    def __init__(self, folder: Path, manifest: dict[str, Any], image: Graph, sketch: Graph, text: Graph, tokenizer: Tokenizer) -> None:
+        self.folder = folder
+        self.dim: int = manifest["dim"]
+        self.fingerprint: str = manifest["fingerprint"]
+        self.default_weights: dict[str, float] = {"text": 1.0, "sketch": 0.7, "image": 1.0, "not_text": -0.5}
+        self._image, self._sketch, self._text = image, sketch, text
+        self._tokenizer = tokenizer
+
+    def prepare_photo(self, image: Image) -> Image:
+        """A photo as an RGB square of 260 px; nothing is cut off."""
+        return preprocess.prepare_photo(image)
+
+    def prepare_sketch(self, image: Image) -> Image:
+        """A drawing, black on white, filling an RGB square of 224 px."""
+        return preprocess.prepare_sketch(image)
+
+    def images(self, batch: Sequence[Image]) -> Vectors:
+        """Photos of any size and mode -> float32 [n, 512] unit rows."""
+        return self._pictures(self._image, self.prepare_photo, batch)
+
+    def sketches(self, batch: Sequence[Image]) -> Vectors:
+        """Drawings of any size and mode -> float32 [n, 512] unit rows. An empty drawing has a vector, too."""
+        return self._pictures(self._sketch, self.prepare_sketch, batch)
+
+    def texts(self, batch: Sequence[str]) -> Vectors:
+        """Words -> float32 [n, 512] unit rows. What is longer than 64 tokens is cut."""
+        rows = np.zeros((len(batch), self.dim), dtype=np.float32)
+        encodings = [self._tokenizer.encode(" ".join(text.split())) for text in batch]
+        # texts of one length run together, without padding: a text's vector does not depend on its neighbours
+        lengths: dict[int, list[int]] = {}
+        for row, encoding in enumerate(encodings):
+            lengths.setdefault(len(encoding.ids), []).append(row)
+        for length, members in lengths.items():
+            for start in range(0, len(members), BATCH):
+                chosen = members[start : start + BATCH]
+                ids = np.array([encodings[row].ids for row in chosen], dtype=np.int64)
+                rows[chosen] = self._text(ids, np.ones((len(chosen), length), dtype=np.int64))
+        return unit(rows)
+
+    def _pictures(self, graph: Graph, prepare: Callable[[Image], Image], batch: Sequence[Image]) -> Vectors:
+        rows = np.zeros((len(batch), self.dim), dtype=np.float32)
+        for start in range(0, len(batch), BATCH):
+            pixels = np.stack([np.asarray(prepare(image), dtype=np.uint8) for image in batch[start : start + BATCH]])
+            rows[start : start + BATCH] = graph(pixels)
+        return unit(rows)
+
+
+class _Requests:
+    """A compiled graph that several threads may call: each thread has its own inference request."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+        self._local = threading.local()
+
+    def __call__(self, *inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        request = getattr(self._local, "request", None)
+        if request is None:
+            request = self._local.request = self._compiled.create_infer_request()
+        result = request.infer(list(inputs), share_inputs=True)
+        return np.array(result[self._compiled.outputs[0]], dtype=np.float32)
+
+
+def load(device: str = "auto", threads: int | None = None, folder: Path = WEIGHTS) -> Encoder:
+    """Load the graphs in ``folder`` (a second or so), each run by ``threads`` CPU threads (None: all cores).
+
+    Raises InvalidInput for a device other than auto or cpu, EncoderUnavailable when OpenVINO or a file is missing or a file is damaged.
+    """
+    if device not in ("auto", "cpu"):
+        raise InvalidInput(f"The encoder 'lite' runs on the CPU only, not on {device!r}: set DEVICE=auto or DEVICE=cpu.")
+    try:
+        import openvino
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise EncoderUnavailable(f"The encoder 'lite' needs {error.name}, which is not installed: run `make setup`.") from error
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(MAX_TOKENS)
+        settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        if threads:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        core = openvino.Core()
+        graphs = [_Requests(core.compile_model(folder / f"{name}.xml", "CPU", settings)) for name in ("image", "sketch", "text")]
+    except (OSError, ValueError, RuntimeError) as error:
+        raise EncoderUnavailable(
+            f"The weights of 'lite' in {folder} cannot be read ({error}): restore them with `git checkout`."
+        ) from error
+    image, sketch, text = graphs
+    return LiteEncoder(folder, manifest, image, sketch, text, tokenizer)
+
+
+def fingerprint(folder: Path = WEIGHTS) -> str:
+    """Compute anew what the manifest says: sixteen hex digits of the graphs, the tokenizer and the preprocessing version."""
+    digest = hashlib.sha256(f"preprocess {preprocess.VERSION}\n".encode())
+    for name in ("image.xml", "image.bin", "sketch.xml", "sketch.bin", "text.xml", "text.bin", "tokenizer.json"):
+        digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
+    return digest.hexdigest()[:16]

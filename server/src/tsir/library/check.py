@@ -1,0 +1,196 @@
+"""Compares what is stored where it must agree: rows, vectors, files, thumbnails; and mends it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta, timezone
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from tsir.library.catalog import Ref
+from tsir.library.records import CheckReport, Image
+from tsir.library.vectors import NoSuchVectors
+
+if TYPE_CHECKING:
+    from tsir.library.library import Library
+
+T = TypeVar("T")
+
+WINDOW = 8_192
+"""Ids compared at once: their vectors' ids fit into one reply of Milvus."""
+
+BATCH = 1_000
+
+YOUNG = 24 * 3600
+"""Seconds. A thumbnail or upload without a row may belong to an import that is going on; older ones do not."""
+
+RESTORE_TIME = timedelta(hours=12)
+"""A restore that has not finished after so long never will."""
+
+
+def check(library: Library, repair: bool, thumbnail: Callable[[Image], None] | None) -> CheckReport:
+    """See Library.check."""
+    report = _Report()
+    names = set()
+    for ref in library.catalog.refs():
+        if ref.state == "dropping" or (ref.state == "restoring" and datetime.now(timezone.utc) - ref.created_at > RESTORE_TIME):
+            report.problem(1, "collection is half {}.", "dropped" if ref.state == "dropping" else "restored")
+            if repair:
+                library.catalog.abandon(ref.id)
+        names |= {library.vectors_name(ref, generation) for generation in (ref.generation, ref.next_generation) if generation}
+    for ref in library.catalog.refs("ready"):
+        report.problem(len(library.catalog.deleting(ref.id, 10**6)), "images of {} are half deleted.", ref.name)
+        _compare_vectors(library, ref, report, repair)
+        _compare_files(library, ref, report, repair)
+        _compare_thumbnails(library, ref, report, thumbnail if repair else None)
+        pending = library.catalog.count(ref.id, state="pending")
+        report.note(pending, "images of {} wait for their vector: import again, or repair with the encoder at hand.", ref.name)
+    strange = [name for name in library.store.names(library.vectors_prefix()) if name not in names]
+    report.problem(len(strange), "collections in Milvus have no row.")
+    _strays(library, report, repair)
+    if repair:
+        library.finish_deletions()
+        for name in strange:
+            library.store.drop(name)
+    return CheckReport(report.images, report.vectors, tuple(report.problems), repair, tuple(report.notes))
+
+
+class _Report:
+    def __init__(self) -> None:
+        self.images = 0
+        self.vectors = 0
+        self.problems: list[str] = []
+        self.notes: list[str] = []
+
+    def problem(self, count: int, text: str, *values: object) -> None:
+        if count:
+            self.problems.append(f"{count} " + text.format(*values))
+
+    def note(self, count: int, text: str, *values: object) -> None:
+        if count:
+            self.notes.append(f"{count} " + text.format(*values))
+
+
+def _compare_vectors(library: Library, ref: Ref, report: _Report, repair: bool) -> None:
+    name = library.vectors_name(ref)
+    missing: list[int] = []
+    extra = 0
+    last = library.catalog.last_id(ref.id)
+    lows = range(0, last + 1, WINDOW)
+    try:
+        for low in lows:
+            # Rows first: what is ready now has had its vector before.
+            ready = library.catalog.ready_ids(ref.id, low, low + WINDOW)
+            stored = library.store.ids(name, low, low + WINDOW)
+            report.images += len(ready)
+            report.vectors += len(stored)
+            missing += np.setdiff1d(np.asarray(ready, dtype=np.int64), stored).tolist()
+            extra += _delete_extra(library, ref, np.setdiff1d(stored, np.asarray(ready, dtype=np.int64)).tolist(), repair)
+        while beyond := library.store.ids(name, lows[-1] + WINDOW, None).tolist():
+            report.vectors += len(beyond)
+            deleted = _delete_extra(library, ref, beyond, repair)
+            extra += deleted
+            if not repair or not deleted:
+                break
+    except NoSuchVectors:
+        missing = [id for low in lows for id in library.catalog.ready_ids(ref.id, low, low + WINDOW)]
+        report.images = report.images or len(missing)
+        report.problem(1, "collection of vectors, that of {}, is missing in Milvus.", ref.name)
+        if repair:
+            library.store.ensure(name, ref.encoder.dim, ref.index)
+    report.problem(len(missing), "images of {} have no vector.", ref.name)
+    report.problem(extra, "vectors of {} have no row.", ref.name)
+    stale = library.catalog.stale(ref.id, 10**6)
+    report.problem(len(stale), "images of {} were moved, and the folder filter does not know it yet.", ref.name)
+    if repair:
+        library.catalog.unready(missing)
+        for part in _batches(iter(stale)):
+            library.refresh(ref, part)
+
+
+def _delete_extra(library: Library, ref: Ref, ids: Sequence[int], repair: bool) -> int:
+    # A pending row's vector may have been written a moment ago: finish() makes the row ready next.
+    known = library.catalog.known_ids(ref.id, ids)
+    orphans = [id for id in ids if id not in known]
+    if repair and orphans:
+        library.store.delete(library.vectors_name(ref), orphans)
+    return len(orphans)
+
+
+def _compare_files(library: Library, ref: Ref, report: _Report, repair: bool) -> None:
+    gone: list[int] = []
+    uploads = unreachable = after = 0
+    while places := library.catalog.places(ref.id, after, BATCH):
+        after = places[-1][0]
+        for id, path in places:
+            if not vanished(path):
+                continue
+            if library.files.is_upload(path):
+                uploads += 1
+                gone.append(id)
+            elif Path(path).parent.exists():
+                gone.append(id)
+            else:
+                unreachable += 1
+    report.problem(uploads, "uploaded files of {} are lost.", ref.name)
+    report.problem(len(gone) - uploads, "files of {} have left their folder.", ref.name)
+    report.note(unreachable, "files of {} lie in folders that are not there now: is a drive missing?", ref.name)
+    if repair:
+        for part in _batches(iter(gone)):
+            library.forget(ref, part)
+
+
+def _compare_thumbnails(library: Library, ref: Ref, report: _Report, make: Callable[[Image], None] | None) -> None:
+    """A cache: what it lacks is no fault, but `make` fills it."""
+    lacking = after = 0
+    while found := library.catalog.hashes(ref, after, BATCH):
+        after = found[-1][0]
+        without = [id for id, content_hash in found if not all(library.files.thumbnail(content_hash, size) for size in library.files.SIZES)]
+        lacking += len(without)
+        if make and without:
+            for image in library.catalog.ready(ref, without).values():
+                make(image)
+    report.note(lacking, "images of {} " + ("had no thumbnails; they were made." if make else "have no thumbnails yet."), ref.name)
+
+
+def _strays(library: Library, report: _Report, repair: bool) -> None:
+    """Thumbnails and uploads that belong to no image."""
+    before = time.time() - YOUNG
+    count = 0
+    for part in _batches(library.files.thumbnail_hashes(before)):
+        strays = set(part) - library.catalog.known_hashes(list(set(part)))
+        count += len(strays)
+        if repair:
+            for content_hash in strays:
+                library.files.delete_thumbnails(content_hash)
+    report.problem(count, "thumbnails belong to no image.")
+    if library.catalog.open_jobs():
+        return  # its uploads have no rows yet
+    count = 0
+    for paths in _batches(library.files.upload_paths(before)):
+        lost = set(paths) - library.catalog.known_paths(paths)
+        count += len(lost)
+        if repair:
+            for path in lost:
+                library.files.delete_upload(path)
+    report.problem(count, "uploaded files belong to no image.")
+
+
+def vanished(path: str) -> bool:
+    """Whether the file is gone, and not just out of reach (permissions, a network drive that hangs)."""
+    try:
+        Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _batches(items: Iterator[T]) -> Iterator[list[T]]:
+    while batch := list(islice(items, BATCH)):
+        yield batch

@@ -1,0 +1,7 @@
+"""Alembic's entry: runs on the connection that `catalog.Catalog.migrate` hands over, never from the alembic command."""
+
+from alembic import context
+
+context.configure(connection=context.config.attributes["connection"])
+with context.begin_transaction():
+    context.run_migrations()

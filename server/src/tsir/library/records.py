@@ -1,0 +1,210 @@
+"""What the library hands out: plain frozen records, free of SQL and Milvus.
+
+All times are aware and in UTC; paths are absolute strings; hashes are hex sha256.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Vectors = npt.NDArray[np.float32]
+"""float32 [n, dim] (or [dim] where one vector is meant), rows of unit length."""
+
+CollectionState = Literal["ready", "reencoding", "dropping"]
+JobKind = Literal["import", "reencode"]
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+Orientation = Literal["landscape", "portrait", "square"]
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderInfo:
+    """Which model made a collection's vectors. Vectors of different fingerprints must not meet."""
+
+    name: str
+    fingerprint: str
+    dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A named set of pictures, all encoded by one model."""
+
+    id: int
+    name: str
+    encoder: EncoderInfo
+    count: int
+    """Ready images: those that a search can find."""
+    pending: int
+    """Images that were begun and not finished; importing them again mends them."""
+    state: CollectionState
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """A file as a scan sees it, without opening it."""
+
+    path: str
+    """Absolute, as given to the import, valid Unicode."""
+    bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewImage:
+    """A decoded picture on its way into the catalog."""
+
+    file: FileStat
+    content_hash: str
+    """Hex sha256 of the file's bytes."""
+    width: int
+    """Pixels, as shown (after EXIF orientation)."""
+    height: int
+    format: str
+    """As Pillow names it: "JPEG", "PNG", "WEBP", ..."""
+    taken_at: datetime | None = None
+    """A naive time is taken as UTC: most cameras record none."""
+    camera: str | None = None
+    latitude: float | None = None
+    """Degrees, north positive."""
+    longitude: float | None = None
+    """Degrees, east positive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture of the library. The same content in several places is one image with several paths."""
+
+    id: int
+    collection: str
+    paths: tuple[str, ...]
+    """Every place it lies, the oldest first; never empty."""
+    content_hash: str
+    width: int
+    height: int
+    bytes: int
+    format: str
+    taken_at: datetime | None
+    camera: str | None
+    latitude: float | None
+    longitude: float | None
+    created_at: datetime
+
+    @property
+    def path(self) -> str:
+        """The oldest place."""
+        return self.paths[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A picture that a search found."""
+
+    image: Image
+    score: float
+    """Cosine of query and picture, -1 to 1."""
+    vector: Vectors = field(compare=False, repr=False)
+    """float32 [dim], unit length, as stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Conditions on pictures, all of which must hold. Milvus applies them during the search, not after it."""
+
+    taken_after: datetime | None = None
+    """Inclusive. Pictures without a date never match a date condition."""
+    taken_before: datetime | None = None
+    """Exclusive."""
+    min_width: int | None = None
+    min_height: int | None = None
+    orientation: Orientation | None = None
+    formats: tuple[str, ...] = ()
+    """Any of these, in upper or lower case; empty: all."""
+    has_location: bool | None = None
+    folder: str | None = None
+    """Absolute; pictures that lie in it or in a folder below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What `Library.begin` made of one picture."""
+
+    id: int
+    status: Literal["new", "known"]
+    """known: the content is stored and ready, only the path was noted, no vector is needed. new: encode it and call `finish`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What vanished from a folder."""
+
+    paths: int
+    """Paths that no longer exist."""
+    images: int
+    """Images deleted because none of their paths is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Long work that survives restarts, with its progress."""
+
+    id: int
+    collection: str
+    kind: JobKind
+    spec: Mapping[str, Any]
+    """What to do, as JSON values."""
+    state: JobState
+    cancelling: bool
+    """Cancel was asked, the worker has not stopped yet."""
+    total: int | None
+    done: int
+    skipped: int
+    failed: int
+    rate: float
+    """Pictures per second."""
+    eta_s: float | None
+    """Seconds that remain at this rate; None when unknown or over."""
+    message: str | None
+    """Why it failed, or what is worth knowing about how it ended."""
+    worker: str | None
+    """Who runs it; pass it on to `update_job` and `finish_job`."""
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def over(self) -> bool:
+        return self.state in ("done", "failed", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailure:
+    """A file that a job could not use, and a sentence that says why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What `Library.check` compared and found. Counts are of all collections together."""
+
+    images: int
+    """Ready rows."""
+    vectors: int
+    problems: tuple[str, ...]
+    """One sentence per kind of difference and collection; empty when all is well."""
+    repaired: bool
+    """Whether the problems were mended in this run."""
+    notes: tuple[str, ...] = ()
+    """What is worth knowing and no fault, such as files that left their folder since the last import."""
+
+    @property
+    def clean(self) -> bool:
+        return not self.problems

@@ -1,0 +1,1 @@
+"""Folders, files and URLs become rows and vectors."""

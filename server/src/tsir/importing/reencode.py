@@ -1,0 +1,73 @@
+"""A collection's pictures, encoded anew by another model while the old vectors serve."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+
+from PIL.Image import Image as Pixels
+
+from tsir.encoders.base import Encoder, Vectors
+from tsir.importing.pipeline import AHEAD_BATCHES, Progress, Workshop, chunks, least_sides, read_again
+from tsir.importing.stages import Line
+from tsir.library.library import Library
+from tsir.library.records import EncoderInfo, Image, JobFailure
+from tsir.settings import Settings
+
+PAGE = 500
+"""Images read from the catalog at a time."""
+
+
+def reencode(
+    library: Library, encoder: Encoder, settings: Settings, workshop: Workshop, collection: str, progress: Progress, line: Line
+) -> str | None:
+    """Encode all pictures, then serve the new vectors. Returns a sentence about pictures whose files are gone, if there are any.
+
+    What was done by an interrupted run is not done again. Raises Stopped, Conflict when the collection is of this encoder already, and what
+    the encoder raises.
+    """
+    generation = line.patiently(library.begin_reencode, collection, EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim))
+    least = least_sides(encoder)
+    progress.total = line.patiently(library.count, collection)
+    progress.add(skipped=progress.resumed)
+
+    def stored() -> Iterator[Image]:
+        after = 0
+        while images := line.patiently(library.reencode_batch, collection, generation, PAGE, after):
+            after = max(image.id for image in images)
+            yield from images
+
+    def decode(image: Image) -> tuple[int, Pixels] | JobFailure:
+        picture = read_again(image, encoder, settings, least)
+        return picture if isinstance(picture, JobFailure) else (image.id, encoder.prepare_photo(picture.image))
+
+    def decoded() -> Iterator[tuple[int, Pixels]]:
+        running: deque[Future[tuple[int, Pixels] | JobFailure]] = deque()
+        window = settings.num_workers + settings.batch_size
+
+        def next_result() -> Iterator[tuple[int, Pixels]]:
+            result = running.popleft().result()
+            if isinstance(result, JobFailure):
+                progress.add(failures=[result])
+            else:
+                yield result
+
+        for image in stored():
+            running.append(workshop.decoders.submit(decode, image))
+            if len(running) >= window:
+                yield from next_result()
+        while running:
+            yield from next_result()
+
+    def encoded() -> Iterator[tuple[list[int], Vectors]]:
+        pixels = line.ahead(decoded(), AHEAD_BATCHES * settings.batch_size, "reencode-decode")
+        for chunk in chunks(pixels, settings.batch_size):
+            batch = [image for _, image in chunk]
+            yield [id for id, _ in chunk], workshop.encoder.submit(encoder.images, batch).result()
+
+    for ids, vectors in line.ahead(encoded(), AHEAD_BATCHES, "reencode-encode"):
+        line.patiently(library.finish_reencode, collection, generation, ids, vectors)
+        progress.add(done=len(ids))
+    left = line.patiently(library.swap, collection, generation)
+    return f"{left} pictures could not be read and are not found until they are imported again." if left else None

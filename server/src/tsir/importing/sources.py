@@ -1,0 +1,106 @@
+"""What a job imports besides folders: uploaded files and zips, and URLs. All become files first, then items like any other.
+
+Files that a job makes get names that follow from the job, so that doing the job again after a crash finds them instead of making others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from tsir.encoders.preprocess import READABLE, sniff
+from tsir.errors import InvalidImage, TsirError
+from tsir.importing import archives
+from tsir.importing.scan import Batch, Item, item, printable
+from tsir.importing.urls import IPAddress, fetch
+from tsir.library.files import SUFFIXES, Files, write_atomic
+from tsir.library.records import JobFailure
+
+BATCH = 50
+FETCHES = 4
+"""URLs fetched at one time: polite to the one server that they often share."""
+
+
+def files(entries: Sequence[tuple[str, str]], store: Files, key: str, max_bytes: int) -> Iterator[Batch]:
+    """Files given as (path, the name their owner knows), zips among them unpacked into the uploads."""
+    batch: list[Item | JobFailure] = []
+    for found in _files(entries, store, key, max_bytes):
+        batch.append(found)
+        if len(batch) >= BATCH:
+            yield batch
+            batch = []
+    yield batch
+
+
+def _files(entries: Sequence[tuple[str, str]], store: Files, key: str, max_bytes: int) -> Iterator[Item | JobFailure]:
+    for path, name in entries:
+        if archives.is_archive(Path(path)):
+            yield from _unpacked(Path(path), name, store, key, max_bytes)
+        else:
+            yield _stat(Path(path), name)
+
+
+def _unpacked(path: Path, name: str, store: Files, key: str, max_bytes: int) -> Iterator[Item | JobFailure]:
+    try:
+        for position, (member, data) in enumerate(archives.pictures(path, max_bytes=max_bytes)):
+            label = f"{name}/{member}"
+            yield JobFailure(label, str(data)) if isinstance(data, TsirError) else _kept(data, label, store, f"{key}:{path}:{position}")
+    except TsirError as error:
+        yield JobFailure(name, str(error))
+
+
+def urls(
+    addresses: Sequence[str], store: Files, key: str, max_bytes: int, *, allowed: Callable[[IPAddress], bool], stopped: Callable[[], bool]
+) -> Iterator[Batch]:
+    """Pictures behind URLs, fetched a few at a time into the uploads, in order."""
+
+    def get(position: int, url: str) -> Item | JobFailure:
+        token = f"{key}:{position}:{url}"
+        bare = _path(store, token, "")
+        for kept in bare.parent.glob(f"{bare.name}.*"):
+            if kept.suffix != ".tmp":
+                return _stat(kept, url)
+        try:
+            return _kept(fetch(url, max_bytes=max_bytes, allowed=allowed, stopped=stopped), url, store, token)
+        except TsirError as error:
+            return JobFailure(url, str(error))
+
+    pool = ThreadPoolExecutor(FETCHES, thread_name_prefix="fetch")
+    running: deque[Future[Item | JobFailure]] = deque()
+    try:
+        for position, url in enumerate(addresses):
+            running.append(pool.submit(get, position, url))
+            if len(running) >= 2 * FETCHES:
+                yield [running.popleft().result()]
+        while running:
+            yield [running.popleft().result()]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _path(store: Files, token: str, suffix: str) -> Path:
+    name = hashlib.sha256(token.encode(errors="replace")).hexdigest()[:32]
+    return store.uploads / name[:2] / (name + suffix)
+
+
+def _kept(data: bytes, name: str, store: Files, token: str) -> Item | JobFailure:
+    """Write a picture among the uploads, unless an earlier attempt did."""
+    kind = sniff(data)
+    if kind is None:
+        return JobFailure(
+            name, str(InvalidImage(f"This is not a picture: the content is not {READABLE}." if data else "The file is empty."))
+        )
+    path = _path(store, token, SUFFIXES.get(kind, f".{kind.lower()}"))
+    if not path.exists():
+        write_atomic(path, data, durable=True)
+    return _stat(path, name)
+
+
+def _stat(path: Path, name: str) -> Item | JobFailure:
+    try:
+        return item(str(path), path.stat(), name)
+    except (OSError, ValueError) as error:
+        return JobFailure(printable(name), f"The file cannot be read: {getattr(error, 'strerror', None) or error}.")

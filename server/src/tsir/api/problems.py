@@ -1,0 +1,96 @@
+"""Errors as answers: `application/problem+json` (RFC 9457), and `{"status": false, "msg": ...}` on the reference's routes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Scope
+
+from tsir.errors import TsirError
+
+log = logging.getLogger(__name__)
+
+REFERENCE_PATHS = ("/img/", "/progress", "/data")
+"""Routes of the reference implementation; its clients read `status` and `msg`."""
+
+SENTENCES = {
+    404: "There is nothing at this address; the addresses are listed in /openapi.json.",
+    405: "This address does not know that method.",
+}
+
+
+def problem(scope: Scope, status: int, title: str, detail: str, headers: dict[str, str] | None = None) -> Response:
+    """One error as a response, in the shape that the address calls for."""
+    path = scope.get("path", "/")
+    if path.startswith(REFERENCE_PATHS):
+        body: dict[str, Any] = {"status": False, "msg": detail}
+        media_type = "application/json"
+    else:
+        body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "instance": path}
+        media_type = "application/problem+json"
+    # ASCII, because a sentence may quote text that is no valid Unicode.
+    return Response(json.dumps(body), status, headers, media_type)
+
+
+def tsir_problem(scope: Scope, error: TsirError) -> Response:
+    """An error of ours as a response."""
+    headers = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return problem(scope, error.status, error.title, str(error), headers)
+
+
+def defect(scope: Scope) -> Response:
+    """The answer to an exception that nobody expected; call it while handling one. The log has the details under the same id."""
+    id = secrets.token_hex(4)
+    log.exception("Defect %s: %s %s", id, scope.get("method"), scope.get("path"))
+    detail = f"Something went wrong that should not have. The server's log tells more under {id}; please report it."
+    return problem(scope, 500, "Internal error", detail)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Make the app answer every kind of error with a sentence."""
+
+    @app.exception_handler(TsirError)
+    async def on_tsir_error(request: Request, error: TsirError) -> Response:
+        return tsir_problem(request.scope, error)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, error: RequestValidationError) -> Response:
+        return problem(request.scope, 422, "Invalid input", _sentence(error.errors()))
+
+    @app.exception_handler(HTTPException)
+    async def on_http_error(request: Request, error: HTTPException) -> Response:
+        title = HTTPStatus(error.status_code).phrase
+        detail = str(error.detail) if error.detail and error.detail != title else SENTENCES.get(error.status_code, title)
+        if error.status_code == 400:  # raised by the parsers of forms and JSON only
+            detail = f"The body cannot be read, it is no well-formed form or JSON document of the type that Content-Type names: {detail}"
+        return problem(request.scope, error.status_code, title, detail, dict(error.headers or {}))
+
+
+def _sentence(errors: Sequence[Any]) -> str:
+    """Name each field and what is wrong with it."""
+    return " ".join(dict.fromkeys(_one(error) for error in errors[:5]))
+
+
+def _one(error: dict[str, Any]) -> str:
+    # ("query", "limit"), ("body", "urls", 0), ("body",)
+    place, *names = [str(part) for part in error.get("loc", ())] or ["request"]
+    if error.get("type") == "json_invalid":
+        return "The body is not JSON."
+    field = ".".join(names) if names else f"The {place}"
+    if error.get("type") == "missing":
+        return f"{field} is missing." if names else f"{field} is missing; send the fields that this address takes."
+    message = str(error.get("msg", "cannot be used")).removeprefix("Value error, ")
+    return f"{field}: {message[:1].lower()}{message[1:]}."

@@ -1,0 +1,206 @@
+"""What was asked: the parts of a query, checked once, with a sentence for everything that cannot be used."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timezone
+from typing import Any
+
+from PIL.Image import Image
+
+from tsir.errors import InvalidInput
+from tsir.library.library import SPARE_HITS
+from tsir.library.records import Filter
+from tsir.library.vectors import MAX_RESULTS
+
+PARTS = ("text", "not_text", "sketch", "image", "like")
+"""Names of the query parts, as used for weights and shares."""
+MAX_LIMIT = 1000
+MAX_WINDOW = MAX_RESULTS - SPARE_HITS
+"""Bound on offset + limit: what Milvus can return, less what the library fetches beyond what is asked."""
+MAX_WEIGHT = 100.0
+"""A hundred times another part is already "only this"; larger numbers lose the other part to float32."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """One search: what is wanted, how much each part counts, where and how many.
+
+    `text`, `sketch`, `image` (a picture given as an example) and `like` (an image of the collection) say what is wanted, `not_text`
+    what is not. A weight below zero turns a part into "not this"; `not_text` always pushes away, whatever its sign. Parts without a
+    weight get the encoder's own. `cursor` is the `next` of the page before, for the very same query.
+    Raises InvalidInput when something cannot be used as it is.
+    """
+
+    collection: str
+    text: str | None = None
+    not_text: str | None = None
+    sketch: Image | None = None
+    image: Image | None = None
+    like: int | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
+    filter: Filter | None = None
+    limit: int = 20
+    cursor: str | None = None
+    min_score: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", _words(self.text))
+        object.__setattr__(self, "not_text", _words(self.not_text))
+        check_weights(self.weights)
+        if not 1 <= self.limit <= MAX_LIMIT:
+            raise InvalidInput(f"limit is {self.limit}; it must be between 1 and {MAX_LIMIT}.")
+        if self.min_score is not None and not -1 <= self.min_score <= 1:
+            raise InvalidInput(f"min_score is {self.min_score}; it must be between -1 and 1, as scores are cosines.")
+        if not any(part != "not_text" and self.weights.get(part, 1.0) > 0 for part in self.given()):
+            raise InvalidInput(
+                "The query asks for nothing: give text, a sketch, an image or like, with a weight above zero. not_text alone finds nothing."
+            )
+
+    def given(self) -> tuple[str, ...]:
+        """Names of the parts that this query has, in the order of PARTS."""
+        return tuple(part for part in PARTS if getattr(self, part) is not None)
+
+
+def _words(text: str | None) -> str | None:
+    """Blank text is no text."""
+    return text.strip() or None if text else None
+
+
+def check_text(name: str, text: str | None, longest: int) -> None:
+    """Refuse a text of more than `longest` characters."""
+    if text is not None and len(text) > longest:
+        raise InvalidInput(f"{name} has {len(text)} characters; at most {longest} are allowed.")
+
+
+def check_weights(weights: Mapping[str, object]) -> dict[str, float]:
+    """Weights by part name, as floats. Raises InvalidInput for unknown names and for what is no finite number."""
+    checked: dict[str, float] = {}
+    for name, value in weights.items():
+        if name not in PARTS:
+            raise InvalidInput(f"weights has an unknown name {name!r}; known are {', '.join(PARTS)}.")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MAX_WEIGHT or math.isnan(value):
+            raise InvalidInput(f"The weight of {name} is {_short(value)}; it must be a number between -{MAX_WEIGHT:g} and {MAX_WEIGHT:g}.")
+        checked[name] = float(value)
+    return checked
+
+
+def parse_weights(text: str | None) -> dict[str, float]:
+    """Weights from JSON, `{"text": 1, "sketch": 0.5}`. Empty text is no weights."""
+    return check_weights(_json_object("weights", text, '{"text": 1, "sketch": 0.5}')) if text and text.strip() else {}
+
+
+def parse_filter(text: str | None) -> Filter | None:
+    """A filter from JSON, `{"min_width": 800, "formats": ["JPEG"]}`. Empty text is no filter. Times without a zone are UTC."""
+    if not text or not text.strip():
+        return None
+    values = _json_object("filter", text, '{"min_width": 800, "orientation": "landscape"}')
+    known = [item.name for item in fields(Filter)]
+    if unknown := sorted(set(values) - set(known)):
+        raise InvalidInput(f"filter has an unknown key {unknown[0]!r}; known are {', '.join(known)}.")
+    return Filter(**{key: _filter_value(key, value) for key, value in values.items() if value is not None})
+
+
+def _filter_value(key: str, value: object) -> Any:
+    if key in ("taken_after", "taken_before"):
+        return _time(key, value)
+    if key in ("min_width", "min_height"):
+        return _pixels(key, value)
+    if key == "orientation" and value in ("landscape", "portrait", "square"):
+        return value
+    if key == "formats":
+        return _formats(value)
+    if key == "has_location" and isinstance(value, bool):
+        return value
+    if key == "folder" and isinstance(value, str) and 0 < len(value) <= 4096 and "\0" not in value:
+        return value
+    expected = {"orientation": '"landscape", "portrait" or "square"', "has_location": "true or false", "folder": "the path of a folder"}
+    raise InvalidInput(f"filter: {key} is {_short(value)}; it must be {expected.get(key, 'something else')}.")
+
+
+def _time(key: str, value: object) -> datetime:
+    try:
+        if not isinstance(value, str):
+            raise ValueError
+        # Python 3.10 knows no "Z".
+        time = datetime.fromisoformat(value[:-1] + "+00:00" if value[-1:] in ("Z", "z") else value)
+        return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        raise InvalidInput(f"filter: {key} is {_short(value)}; it must be a time such as 2024-06-01 or 2024-06-01T12:00:00Z.") from None
+
+
+def _pixels(key: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1_000_000:
+        raise InvalidInput(f"filter: {key} is {_short(value)}; it must be a number of pixels between 0 and 1000000.")
+    return value
+
+
+def _formats(value: object) -> tuple[str, ...]:
+    names: list[Any] = value if isinstance(value, list) and len(value) <= 20 else [None]
+    if not all(isinstance(name, str) and name.isalnum() and len(name) < 20 for name in names):
+        raise InvalidInput(f'filter: formats is {_short(value)}; it must be a list of names such as ["JPEG", "PNG"].')
+    return tuple("JPEG" if name.upper() == "JPG" else name.upper() for name in names)
+
+
+def _json_object(name: str, text: str, example: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise InvalidInput(f"{name} is not JSON; it must look like {example}.") from None
+    if not isinstance(value, dict):
+        raise InvalidInput(f"{name} is {_short(value)}; it must be a JSON object such as {example}.")
+    return value
+
+
+def _short(value: object) -> str:
+    """A value as its writer wrote it, cut to the length of a sentence."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def digest(query: Query, pictures: Mapping[str, Image], fingerprint: str) -> str:
+    """Hash of everything that decides the order of the hits; a cursor belongs to it. `pictures`: the prepared sketch and image."""
+    hasher = hashlib.sha256()
+    filter_text = repr(query.filter)
+    parts = (query.collection, query.text, query.not_text, query.like, sorted(query.weights.items()), filter_text, query.min_score)
+    hasher.update(repr((fingerprint, parts)).encode("utf-8", "surrogatepass"))
+    for name, picture in sorted(pictures.items()):
+        hasher.update(f"{name}:{picture.mode}:{picture.size}".encode())
+        hasher.update(picture.tobytes())
+    return hasher.hexdigest()[:16]
+
+
+def make_cursor(offset: int, query_digest: str) -> str:
+    """An opaque cursor for the page that starts at `offset`."""
+    return base64.urlsafe_b64encode(f"{offset}:{query_digest}".encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str | None, query_digest: str, limit: int) -> int:
+    """The offset of a cursor. Raises InvalidInput when it is broken, of another query, or beyond what can be paged through."""
+    offset = _offset(cursor, query_digest) if cursor else 0
+    if offset + limit > MAX_WINDOW:
+        raise InvalidInput(f"One can page through {MAX_WINDOW} hits; ask for less, or narrow the search with a filter.")
+    return offset
+
+
+def _offset(cursor: str, query_digest: str) -> int:
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+        number, owner = text.split(":")
+        offset = int(number)
+        if not 0 <= offset <= MAX_WINDOW:
+            raise ValueError
+    except (ValueError, binascii.Error):
+        raise InvalidInput("cursor is not one of ours; use `next` of the page before, or none for the first page.") from None
+    if owner != query_digest:
+        raise InvalidInput("cursor belongs to another query; use it with the very same query, or none for the first page.")
+    return offset

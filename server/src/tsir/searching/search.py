@@ -1,0 +1,145 @@
+"""What was found: encode the parts of a query, fuse them, search once, and say what share each part had in every score."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from PIL.Image import Image as Picture
+
+from tsir.encoders.base import Encoder, Vectors, alone, fuse
+from tsir.errors import InvalidInput, NotFound
+from tsir.library.library import Library
+from tsir.library.records import EncoderInfo, Hit, Image
+from tsir.searching.query import MAX_WINDOW, Query, digest, make_cursor, read_cursor
+
+
+@dataclass(frozen=True)
+class FoundHit:
+    """An image and why it was found."""
+
+    image: Image
+    score: float
+    """Cosine of query and image, -1 to 1."""
+    parts: dict[str, float]
+    """Share of each part of the query in the score; they add up to it."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One page of hits, scores falling."""
+
+    hits: list[FoundHit]
+    next: str | None
+    """Cursor of the next page; None when this is the last."""
+    took_ms: dict[str, float]
+    """Milliseconds of the stages "encode", "search" (both stores) and "fetch" (shares and page)."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    name: str
+    vector: Vectors
+    weight: float
+
+
+def search(library: Library, encoder: Encoder, query: Query) -> Found:
+    """One page of the images that answer a query, best first.
+
+    Raises NotFound for an unknown collection or `like`, EncoderMismatch when the collection was built with another encoder, and
+    InvalidInput for a cursor of another query or weights that cancel the parts out.
+    """
+    started = time.perf_counter()
+    library.check_encoder(query.collection, EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim))
+    pictures = _prepare(encoder, query)
+    query_digest = digest(query, pictures, encoder.fingerprint)
+    offset = read_cursor(query.cursor, query_digest, query.limit)
+    parts = _encode(library, encoder, query, pictures)
+    vector = _fuse(parts)
+    encoded = time.perf_counter()
+    # Two more than asked for: one may be `like` itself, one tells whether there is a next page.
+    ranked = library.search(query.collection, vector, min(query.limit + 2, MAX_WINDOW - offset), offset=offset, filter=query.filter)
+    searched = time.perf_counter()
+    chosen, following = _page(ranked, query, offset)
+    hits = _shares(chosen, parts)
+    following_cursor = None if following is None else make_cursor(following, query_digest)
+    fetched = time.perf_counter()
+    took = {"encode": encoded - started, "search": searched - encoded, "fetch": fetched - searched}
+    return Found(hits, following_cursor, {name: round(seconds * 1000, 3) for name, seconds in took.items()})
+
+
+def _prepare(encoder: Encoder, query: Query) -> dict[str, Picture]:
+    """The pictures of the query in the encoder's input geometry."""
+    pictures: dict[str, Picture] = {}
+    if query.sketch is not None:
+        pictures["sketch"] = encoder.prepare_sketch(query.sketch)
+    if query.image is not None:
+        pictures["image"] = encoder.prepare_photo(query.image)
+    return pictures
+
+
+def _encode(library: Library, encoder: Encoder, query: Query, pictures: Mapping[str, Picture]) -> list[_Part]:
+    """One unit vector for each part whose weight is not zero."""
+    weights = {name: _weight(encoder, query, name) for name in query.given()}
+    weights = {name: weight for name, weight in weights.items() if weight != 0}
+    vectors: dict[str, Vectors] = {}
+    words = {name: text for name, text in (("text", query.text), ("not_text", query.not_text)) if text and name in weights}
+    if words:
+        vectors.update(zip(words, encoder.texts(list(words.values())), strict=True))
+    if "sketch" in weights:
+        vectors["sketch"] = encoder.sketches([pictures["sketch"]])[0]
+    if "image" in weights:
+        vectors["image"] = encoder.images([pictures["image"]])[0]
+    if "like" in weights and query.like is not None:
+        vectors["like"] = _stored(library, query.collection, query.like)
+    if (only := [name for name in vectors if name != "not_text"]) in (["text"], ["sketch"]):
+        vectors[only[0]] = alone(encoder, only[0], vectors[only[0]])
+    return [_Part(name, vectors[name], weight) for name, weight in weights.items()]
+
+
+def _weight(encoder: Encoder, query: Query, name: str) -> float:
+    weight = query.weights.get(name, encoder.default_weights.get(name, -0.5 if name == "not_text" else 1.0))
+    return -abs(weight) if name == "not_text" else weight
+
+
+def _stored(library: Library, collection: str, id: int) -> Vectors:
+    image = library.image(collection, id)
+    vector = library.vectors(collection, [image.id]).get(image.id)
+    if vector is None:
+        raise NotFound(f"Image {id} has no vector yet; try again when its import is done.")
+    return vector
+
+
+def _fuse(parts: list[_Part]) -> Vectors:
+    try:
+        return fuse([(part.vector, part.weight) for part in parts])
+    except ValueError:
+        raise InvalidInput("The parts of the query cancel each other out: change their weights, or leave one out.") from None
+
+
+def _page(ranked: list[Hit], query: Query, offset: int) -> tuple[list[Hit], int | None]:
+    """The hits of this page, and the rank at which the next one starts (None: this is the last)."""
+    page: list[Hit] = []
+    for rank, hit in enumerate(ranked, offset):
+        if query.min_score is not None and hit.score < query.min_score:
+            return page, None
+        if hit.image.id == query.like:
+            continue
+        if len(page) == query.limit:
+            return page, rank if rank + query.limit <= MAX_WINDOW else None
+        page.append(hit)
+    return page, None
+
+
+def _shares(hits: list[Hit], parts: list[_Part]) -> list[FoundHit]:
+    """score = cos(sum_i w_i p_i, v) = sum_i w_i cos(p_i, v) / |sum_j w_j p_j|, for unit vectors."""
+    if not hits:
+        return []
+    weighted = np.stack([np.float32(part.weight) * part.vector for part in parts])
+    shares = np.stack([hit.vector for hit in hits]) @ weighted.T / np.linalg.norm(weighted.sum(axis=0))
+    return [
+        FoundHit(hit.image, float(hit.score), {part.name: float(share) for part, share in zip(parts, row, strict=True)})
+        for hit, row in zip(hits, shares, strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""Benchmark folders become recall tables."""

@@ -1,0 +1,304 @@
+"""Measure an encoder on a benchmark: encode the gallery, ask every query by text, by sketch and by both, rank.
+
+Exact search with numpy, no store: what is measured is the encoder and the fusion of its vectors.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PILImage
+from PIL.Image import Image
+from rich.table import Table
+
+from tsir.encoders.base import Encoder, Vectors, alone, unit
+from tsir.encoders.preprocess import open_picture, open_sketch
+from tsir.errors import InvalidImage, InvalidInput, TooLarge
+from tsir.evaluation import metrics
+from tsir.evaluation.benchmark import Benchmark, Query, read_benchmark
+
+MODALITIES = ("text", "sketch", "both")
+TOP = 10  # hits kept for the report
+BATCH = 32  # where the encoders' throughput levels off
+MAX_BYTES = 2**30  # a benchmark is one's own data; the limit only keeps a stray film or disk image out of memory
+MAX_PIXELS = 200_000_000
+LONG_SIDE = 768  # px that an import keeps for the large thumbnail
+QUERIES_AT_ONCE = 128  # rows of the score table held at a time: 128 x 100,000 pictures is 50 MB
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total) pictures, sketches and texts."""
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One query, asked in one modality."""
+
+    query: Query
+    rank: int
+    """Rank of the best target, from 1."""
+    target: int
+    """That target's place in `Benchmark.names`."""
+    top: tuple[int, ...]
+    """Places of the first hits, best first."""
+    scores: tuple[float, ...]
+    """Their scores."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All queries of one modality."""
+
+    values: dict[str, float]
+    """Measure -> value; recalls and precisions in percent."""
+    intervals: dict[str, tuple[float, float]]
+    results: tuple[Result, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an evaluation found."""
+
+    benchmark: Benchmark
+    encoder: str
+    fingerprint: str
+    weights: dict[str, float]
+    """Fusion weights of "both"."""
+    modalities: dict[str, Measured]
+    seconds: float
+    """Time for encoding gallery and queries."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Gallery pictures that were left out (no query's target), with the reason."""
+
+    def to_json(self) -> dict[str, dict[str, Any]]:
+        """{"text": {"queries": n, "recall@1": percent, ..., "interval95": {"recall@1": [low, high], ...}}, ...}."""
+        return {
+            name: {
+                "queries": len(measured.results),
+                **{measure: round(value, 4) for measure, value in measured.values.items()},
+                "interval95": {measure: [round(low, 4), round(high, 4)] for measure, (low, high) in measured.intervals.items()},
+            }
+            for name, measured in self.modalities.items()
+        }
+
+    def to_table(self) -> Table:
+        """The same for a terminal: a column per modality, intervals dimmed."""
+        table = Table(title=f"{self.encoder} on {self.benchmark.source.name}: {len(self.benchmark.names):,} pictures", title_justify="left")
+        table.add_column("")
+        for name in self.modalities:
+            table.add_column(name, justify="right")
+        table.add_row("queries", *(f"{len(measured.results):,}" for measured in self.modalities.values()))
+        measures = list(dict.fromkeys(measure for measured in self.modalities.values() for measure in measured.values))
+        for measure in measures:
+            table.add_row(measure, *(_cell(measure, measured) for measured in self.modalities.values()))
+        if "both" in self.modalities:
+            table.caption = "both: " + ", ".join(f"{part} x {weight:g}" for part, weight in self.weights.items())
+        return table
+
+    def write_html(self, path: Path) -> None:
+        """A self-contained page with the queries, their first hits and the failures."""
+        from tsir.evaluation.report import write_html  # only a page needs its template and thumbnails
+
+        write_html(self, path)
+
+
+def shown(measure: str, value: float) -> str:
+    """A measure's value as people read it."""
+    if measure == "mrr":
+        return f"{value:.3f}"
+    return f"{round(value, 1):g}" if measure == "median_rank" else f"{value:.1f}"
+
+
+def _cell(measure: str, measured: Measured) -> str:
+    if measure not in measured.values:
+        return ""
+    low, high = measured.intervals[measure]
+    return f"{shown(measure, measured.values[measure])} [dim]{shown(measure, low)}–{shown(measure, high)}[/dim]"
+
+
+def parse_weights(text: str) -> dict[str, float]:
+    """`text=1,sketch=0.5` -> {"text": 1.0, "sketch": 0.5}. Raises InvalidInput with what is wrong."""
+    weights: dict[str, float] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        name, _, number = (piece.strip() for piece in part.partition("="))
+        try:
+            weights[name] = float(number)
+        except ValueError:
+            raise InvalidInput(f"The weight {part!r} is not NAME=NUMBER: write weights like text=1,sketch=0.5.") from None
+    return weights
+
+
+def run_eval(
+    images: Path,
+    queries: Path,
+    encoder: Encoder,
+    *,
+    modality: str = "all",
+    weights: Mapping[str, float] | None = None,
+    on_progress: Progress | None = None,
+) -> Report:
+    """Measure `encoder` on the gallery folder `images` with the query file `queries`.
+
+    `modality` is text, sketch, both or all: text asks every query that has words, sketch every one that has a drawing, both every one
+    that has the two, so that text alone and both are measured on the same queries where all have both. `weights` of "both" override
+    the encoder's own. Raises InvalidInput (InvalidImage) with a sentence for a wrong benchmark, modality or weight.
+    """
+    if modality not in (*MODALITIES, "all"):
+        raise InvalidInput(f"There is no modality {modality!r}: use text, sketch, both or all.")
+    mix = _weights(encoder, weights or {})
+    benchmark = read_benchmark(images, queries)
+    asked = {name: _asked(benchmark.queries, name) for name in (MODALITIES if modality == "all" else (modality,))}
+    asked = {name: rows for name, rows in asked.items() if rows or modality != "all"}
+    for name, rows in asked.items():
+        if not rows:
+            needs = {"text": "a text", "sketch": "a sketch", "both": "both a text and a sketch"}[name]
+            raise InvalidInput(f"No query in {queries} has {needs}: choose another modality.")
+
+    texts = sorted({row for name in ("text", "both") for row in asked.get(name, [])})
+    sketches = sorted({row for name in ("sketch", "both") for row in asked.get(name, [])})
+    begun = time.perf_counter()
+    count = _Count(len(benchmark.names) + len(texts) + len(sketches), on_progress)
+    gallery, unreadable = _gallery(benchmark, encoder, count)
+    text_vectors = np.zeros((len(benchmark.queries), encoder.dim), dtype=np.float32)
+    sketch_vectors = np.zeros_like(text_vectors)
+    for rows in _batches(texts):
+        text_vectors[rows] = encoder.texts([benchmark.queries[row].text or "" for row in rows])
+        count.add(len(rows))
+    drawings = _ahead(lambda row: _sketch(benchmark.queries[row], encoder), sketches)
+    for rows in _batches(sketches):
+        sketch_vectors[rows] = encoder.sketches(list(islice(drawings, len(rows))))
+        count.add(len(rows))
+    seconds = time.perf_counter() - begun
+
+    vectors = {"text": alone(encoder, "text", text_vectors), "sketch": alone(encoder, "sketch", sketch_vectors)}
+    if "both" in asked:
+        vectors["both"] = unit(mix["text"] * text_vectors + mix["sketch"] * sketch_vectors)
+    measured = {name: _measure(benchmark, gallery, vectors[name], rows) for name, rows in asked.items()}
+    return Report(benchmark, encoder.name, encoder.fingerprint, mix, measured, seconds, unreadable)
+
+
+def _weights(encoder: Encoder, chosen: Mapping[str, float]) -> dict[str, float]:
+    mix = {part: float(encoder.default_weights.get(part, 1.0)) for part in ("text", "sketch")}
+    for part, weight in chosen.items():
+        if part not in mix:
+            raise InvalidInput(f"There is no weight {part!r} here: a benchmark query has text and sketch.")
+        if not math.isfinite(weight):
+            raise InvalidInput(f"The weight of {part} must be a finite number.")
+        mix[part] = float(weight)
+    if not any(mix.values()):
+        raise InvalidInput("At least one of the weights of text and sketch must not be 0.")
+    return mix
+
+
+def _asked(queries: Sequence[Query], modality: str) -> list[int]:
+    """Places of the queries that have what the modality needs."""
+    return [
+        row
+        for row, query in enumerate(queries)
+        if (query.text is not None or modality == "sketch") and (query.sketch is not None or modality == "text")
+    ]
+
+
+def _measure(benchmark: Benchmark, gallery: Vectors, vectors: Vectors, rows: Sequence[int]) -> Measured:
+    """Rank the gallery for the queries at `rows`."""
+    classes = np.array([name or "" for name in benchmark.image_classes], dtype=object)
+    results: list[Result] = []
+    precision: list[npt.NDArray[np.float64]] = []
+    for some in _batches(rows, QUERIES_AT_ONCE):
+        queries = [benchmark.queries[row] for row in some]
+        scores = np.nan_to_num(np.asarray(vectors[some] @ gallery.T, dtype=np.float32), nan=-np.inf)
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :TOP]
+        for query, line, rank, top in zip(queries, scores, metrics.ranks(scores, [query.targets for query in queries]), order, strict=True):
+            best = max(query.targets, key=lambda place: line[place])
+            results.append(Result(query, int(rank), best, tuple(map(int, top)), tuple(float(line[place]) for place in top)))
+        known = [row for row, query in enumerate(queries) if query.class_name is not None]
+        if known and any(benchmark.image_classes):
+            same = np.array([classes == queries[row].class_name for row in known], dtype=np.bool_)
+            precision.append(metrics.class_precision(scores[known], same))
+    found = np.array([result.rank for result in results], dtype=np.int64)
+    shares = np.concatenate(precision) if precision else None
+    return Measured(metrics.summary(found, shares), metrics.intervals(found, shares), tuple(results))
+
+
+def _gallery(benchmark: Benchmark, encoder: Encoder, count: _Count) -> tuple[Vectors, dict[str, str]]:
+    """Vectors [gallery, dim]; a picture that cannot be read keeps NaN, which ranks last, and its reason is returned."""
+    wanted = {place for query in benchmark.queries for place in query.targets}
+    vectors = np.full((len(benchmark.names), encoder.dim), np.nan, dtype=np.float32)
+    unreadable: dict[str, str] = {}
+    short = max(encoder.prepare_photo(PILImage.new("RGB", (1024, 1024))).size) if encoder.scaled_decode else None
+    photos = _ahead(lambda place: _photo(benchmark.path(place), encoder, short), range(len(benchmark.names)))
+    for places in _batches(range(len(benchmark.names))):
+        read: dict[int, Image] = {}
+        for place, photo in zip(places, islice(photos, len(places)), strict=True):
+            if isinstance(photo, Image):
+                read[place] = photo
+            elif place in wanted:
+                raise InvalidImage(f"{benchmark.path(place)}, which queries of {benchmark.source} look for, cannot be read: {photo}")
+            else:
+                unreadable[benchmark.names[place]] = photo
+        vectors[list(read)] = encoder.images(list(read.values()))
+        count.add(len(places))
+    return vectors, unreadable
+
+
+def _photo(path: Path, encoder: Encoder, short: int | None) -> Image | str:
+    """The model's pixels, decoded at a reduced size where imports do so too; or the reason why there are none."""
+    long = max(short, LONG_SIDE) if short else None
+    try:
+        picture = open_picture(path, max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS, min_side=short, min_long_side=long)
+        return encoder.prepare_photo(picture.image)
+    except (InvalidImage, TooLarge) as error:
+        return str(error)
+
+
+def _sketch(query: Query, encoder: Encoder) -> Image:
+    assert query.sketch is not None
+    try:
+        return encoder.prepare_sketch(open_sketch(query.sketch, max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS))
+    except (InvalidImage, TooLarge) as error:
+        raise InvalidImage(f"The sketch {query.sketch} of query {query.id} cannot be read: {error}") from None
+
+
+class _Count:
+    """How many of all pictures, sketches and texts are encoded."""
+
+    def __init__(self, total: int, on_progress: Progress | None) -> None:
+        self.done, self.total, self.on_progress = 0, total, on_progress
+
+    def add(self, number: int) -> None:
+        self.done += number
+        if self.on_progress is not None:
+            self.on_progress(self.done, self.total)
+
+
+def _batches(rows: Sequence[int], size: int = BATCH) -> Iterator[list[int]]:
+    return (list(rows[start : start + size]) for start in range(0, len(rows), size))
+
+
+def _ahead(work: Callable[[_In], _Out], items: Iterable[_In]) -> Iterator[_Out]:
+    """`map` in threads, in order, two batches ahead of the consumer: decoding overlaps encoding and memory stays bounded."""
+    source = iter(items)
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 2), thread_name_prefix="eval-decode") as pool:
+        waiting: deque[Future[_Out]] = deque(pool.submit(work, item) for item in islice(source, 2 * BATCH))
+        try:
+            while waiting:
+                done = waiting.popleft().result()
+                for item in islice(source, 1):
+                    waiting.append(pool.submit(work, item))
+                yield done
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -1,0 +1,1 @@
+"""Training of the encoders: data, synthetic sketches, losses, models, loop and export. Needs the ``train`` extra."""

@@ -1,0 +1,506 @@
+# mypy: disable-error-code="misc, no-any-return, no-untyped-call"
+"""The recipe of the lite model: captions and words, sketches, joining, export.
+
+The lower two thirds of the trunks stay as they were pretrained; their output is cached (``cache.py``), several random views of
+each picture.
+Everything above is trained on it:
+
+* ``captions``: the photo tower's `words` branch and the text tower, on captions, emoji names and pseudo-labels.
+* ``sketches``: the photo tower's `shapes` branch and the sketch tower, on pairs of photo and sketch, classes and QuickDraw.
+* ``joining``: the sketch tower's `words` head, so that a drawing is also found by what it is.
+* ``export``: int8 graphs.
+
+The first two need nothing of each other and may run at the same time (``stages=[captions]`` and ``stages=[sketches]``).
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tsir.encoders.lite import preprocess
+from tsir.training import cache, data, drawings, efficientnet, minilm, words
+from tsir.training.augment import photo_view, sketch_view
+from tsir.training.export import export
+from tsir.training.loop import Config, Stage, learning_rate, train
+from tsir.training.losses import contrastive, soft_labels
+from tsir.training.towers import SHAPES, WORDS, Branch, Head, LiteModel, PhotoTower, SketchTower, TextTower
+
+log = logging.getLogger(__name__)
+
+MAX_TOKENS = 64
+
+
+class Corpus:
+    """All training data of the recipe, read once, with the cached features of its views."""
+
+    def __init__(self, config: Config) -> None:
+        self.config, self.seed = config, int(config["seed"])
+        self.root = Path(config["data"])
+        self.work = Path(config["work"])
+        self.flickr = data.read_samples(self.root / "flickr8k")
+        self.photos = data.read_samples(self.root / "sketch-photo" / "photos.tar")
+        self.plain = data.read_samples(self.root / "coco-unlabelled")
+        self.sketches = data.read_samples(self.root / "sketch-photo" / "sketches.tar")
+        self.drawings = data.read_drawings(self.root / "quickdraw" / "drawings.ndjson.gz")
+        self.emoji = data.read_emoji()
+        self.classes = sorted({sample.meta["class"] for sample in self.photos})
+        self.photo_class = np.array([self.classes.index(sample.meta["class"]) for sample in self.photos])
+
+    @functools.cached_property
+    def photo_trunk(self) -> efficientnet.EfficientNetLite:
+        return efficientnet.pretrained(self.config["photo"]["trunk"])
+
+    @functools.cached_property
+    def sketch_trunk(self) -> efficientnet.EfficientNetLite:
+        """The pretrained trunk with the batch-norm statistics of drawings instead of photos."""
+        net = efficientnet.pretrained(self.config["sketch"]["trunk"])
+        path = self.work / "sketch-trunk.pt"
+        if path.exists():
+            net.load_state_dict(torch.load(path, weights_only=True))
+            return net.eval()
+        for module in net.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.reset_running_stats()
+                module.momentum = None  # a plain average over the batches
+        rng = np.random.default_rng(0)
+        net.train()
+        with torch.no_grad():
+            for _ in range(16):
+                views = [sketch_view(self.sketches[i].picture().convert("L"), rng) for i in rng.integers(0, len(self.sketches), 32)]
+                chosen = rng.integers(0, len(self.drawings), 16)
+                views += [sketch_view(drawings.drawing_view(self.drawings[i], rng), rng) for i in chosen]
+                pixels = np.stack([np.asarray(preprocess.prepare_sketch(view)) for view in views])
+                net((torch.from_numpy(pixels).permute(0, 3, 1, 2).float() - 127.0) / 128.0)
+        self.work.mkdir(parents=True, exist_ok=True)
+        torch.save(net.state_dict(), path)
+        return net.eval()
+
+    @functools.cached_property
+    def _photo_runner(self) -> cache.TrunkRunner:
+        return cache.TrunkRunner(self.photo_trunk, self.config["photo"]["cut"], preprocess.PHOTO_SIDE)
+
+    @functools.cached_property
+    def _sketch_runner(self) -> cache.TrunkRunner:
+        return cache.TrunkRunner(self.sketch_trunk, self.config["sketch"]["cut"], preprocess.SKETCH_SIDE)
+
+    def _photo_features(self, name: str, count: int, picture: Callable[[int], Image.Image], view: int, smallest: float) -> cache.Features:
+        def prepared(i: int) -> Image.Image:
+            image = picture(i).convert("RGB")
+            if view:
+                image = photo_view(image, np.random.default_rng([self.seed, view, i]), smallest)
+            return preprocess.prepare_photo(image)
+
+        recipe = [self.config["photo"]["trunk"], self.config["photo"]["cut"], name, view, self.seed]
+        if name == "em":
+            recipe = ["em", view]
+        return cache.features(self.work / "cache", f"{name}-v{view}", lambda: self._photo_runner, count, prepared, recipe, True)
+
+    def photo_views(self, name: str, views: int) -> list[cache.Features]:
+        """Views 0 (as it is) to ``views - 1`` of ``fl`` (Flickr8k), ``sp`` (photos with sketches), ``co`` (COCO) or ``em`` (emoji)."""
+        if name == "em":
+            svgs = [svg for _, _, svg in self.emoji]
+            return [self._photo_features(name, len(svgs), lambda i: data.rasterise(svgs[i]), view, 0.7) for view in range(views)]
+        samples = {"fl": self.flickr, "sp": self.photos, "co": self.plain}[name]
+        return [self._photo_features(name, len(samples), lambda i: samples[i].picture(), view, 0.45) for view in range(views)]
+
+    def sketch_views(self, name: str, views: int) -> list[cache.Features]:
+        """Views 0 to ``views - 1`` of ``sk`` (sketches) or ``qd`` (QuickDraw)."""
+
+        def prepared(i: int, view: int) -> Image.Image:
+            rng = np.random.default_rng([self.seed, view, i])
+            if name == "sk":
+                image = self.sketches[i].picture().convert("L")
+            else:
+                image = drawings.drawing_view(self.drawings[i], rng) if view else drawings.render(self.drawings[i].strokes)
+            return preprocess.prepare_sketch(sketch_view(image, rng) if view else image)
+
+        tag = f"ad{self.config['sketch']['cut']}"
+        count = len(self.sketches if name == "sk" else self.drawings)
+        return [
+            cache.features(
+                self.work / "cache", f"{name}-{tag}-v{view}", lambda: self._sketch_runner, count,
+                functools.partial(prepared, view=view), [tag, name, view, self.seed], True,
+            )
+            for view in range(views)
+        ]  # fmt: skip
+
+
+class Tokens:
+    """Texts as token ids, and padded batches of them."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_str(minilm.tokenizer_json())
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(MAX_TOKENS)
+        self.ids = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+
+    def batch(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Ids and mask, int64 [n, longest]."""
+        chosen = [self.ids[row] for row in rows]
+        ids = torch.zeros(len(chosen), max(map(len, chosen)), dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for row, tokens in enumerate(chosen):
+            ids[row, : len(tokens)] = torch.tensor(tokens)
+            mask[row, : len(tokens)] = 1
+        return ids, mask
+
+
+def text_vectors(text: TextTower, texts: Sequence[str]) -> Tensor:
+    """Unit float32 [n, 256] of many texts, without gradient."""
+    tokens = Tokens(texts)
+    out = torch.empty(len(texts), WORDS)
+    order = sorted(range(len(texts)), key=lambda row: len(tokens.ids[row]))
+    with torch.no_grad():
+        for start in range(0, len(order), 128):
+            rows = order[start : start + 128]
+            out[rows] = text.words(*tokens.batch(rows))
+    return out
+
+
+def branch_vectors(branch: Branch, maps: NDArray[np.float16]) -> Tensor:
+    """Unit float32 [n, outputs] of cached maps, without gradient."""
+    rows = []
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        for start in range(0, len(maps), 64):
+            batch = torch.from_numpy(maps[start : start + 64].astype(np.float32))
+            rows.append(branch(batch.contiguous(memory_format=torch.channels_last)).float())
+    return torch.cat(rows)
+
+
+def _maps(views: Sequence[cache.Features], rows: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+    """One random view of each row, mirrored half the time (a mirrored picture has a mirrored map, very nearly)."""
+    chosen = rng.integers(0, len(views), len(rows))
+    parts = []
+    for view, row in zip(chosen, rows, strict=True):
+        maps = views[view].maps
+        assert maps is not None
+        parts.append(maps[row])
+    out = torch.from_numpy(np.stack(parts).astype(np.float32))
+    flip = torch.from_numpy(rng.random(len(rows)) < 0.5)
+    return torch.where(flip[:, None, None, None], out.flip(3), out).contiguous(memory_format=torch.channels_last)
+
+
+class _Frozen(Stage):
+    """Batch norm keeps its statistics: batches are small and views few."""
+
+    def train(self, mode: bool = True) -> _Frozen:
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+
+def _trained(layers: Iterable[nn.Module]) -> list[nn.Parameter]:
+    return [p for layer in layers for p in layer.parameters() if p.requires_grad]
+
+
+TEMPLATES = ("{}", "{}", "a {}", "a photo of a {}", "a picture of a {}")
+
+
+class Captions(_Frozen):
+    """`words` branch and text tower: captions, emoji names, and what the ImageNet classifier says of every photo."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        super().__init__()
+        options = self.options = corpus.config["captions"]
+        self.seed = corpus.seed
+        cut = corpus.config["photo"]["cut"]
+        self.branch = Branch(corpus.photo_trunk, cut, options["hidden"], WORDS, options["dropout"])
+        self.text = TextTower(minilm.pretrained(), options["hidden"], options["dropout"])
+        self.text.transformer.words.weight.requires_grad_(False)  # 12 of 22 million weights, each seen too seldom
+        self.scale, self.label_scale = (nn.Parameter(torch.tensor(math.log(20.0))) for _ in range(2))
+        self.frozen = options["frozen_layers"]
+        views = options["views"]
+        self.views = {name: corpus.photo_views(name, views.get(name, 1)) for name in ("fl", "sp", "co", "em")}
+        self.chances = {}
+        found = words.concepts(Path(corpus.config["wordnet"]))
+        self.members = words.membership(found)
+        for name in ("fl", "sp", "co"):
+            logits = np.asarray(self.views[name][0].logits, np.float32)
+            chance = np.exp(logits - logits.max(1, keepdims=True))
+            self.chances[name] = chance / chance.sum(1, keepdims=True)
+        self.captions = Tokens([caption for sample in corpus.flickr for caption in sample.meta["captions"]])
+        self.of_photo: list[range] = []
+        position = 0
+        for sample in corpus.flickr:
+            self.of_photo.append(range(position, position + len(sample.meta["captions"])))
+            position += len(sample.meta["captions"])
+        every = options["held_out_emoji"]
+        self.emoji_rows = np.array([row for row in range(len(corpus.emoji)) if row % every])
+        self.emoji_names = Tokens([name for _, name, _ in corpus.emoji])
+        texts: list[str] = []
+        self.ways: list[range] = []
+        for concept in found:
+            ways = [template.format(name) for name in concept.names for template in TEMPLATES]
+            self.ways.append(range(len(texts), len(texts) + len(ways)))
+            texts += ways
+        self.concepts = Tokens(texts)
+        self.class_names = Tokens([template.format(name.replace("_", " ")) for template in TEMPLATES for name in corpus.classes])
+        self.photo_class, self.class_count = corpus.photo_class, len(corpus.classes)
+
+    def groups(self) -> list[dict[str, Any]]:
+        rate = self.options["rate"]
+        heads = [*self.branch.pool.parameters(), *self.branch.head.parameters(), *self.text.head.parameters(), self.scale, self.label_scale]
+        trunk = _trained(list(self.branch.layers)[self.frozen :])
+        transformer = [p for p in self.text.transformer.parameters() if p.requires_grad]
+        return [
+            {"params": heads, "lr": rate["heads"]},
+            {"params": trunk, "lr": rate["trunk"]},
+            {"params": transformer, "lr": rate["text"]},
+        ]
+
+    def forward(self, step: int, rank: int = 0) -> Tensor:
+        rng = np.random.default_rng([self.seed, 1, step, rank])
+        batch, weight = self.options["batch"], self.options["weight"]
+        rows = {
+            "fl": rng.choice(len(self.of_photo), batch["captions"], replace=False),
+            "em": rng.choice(self.emoji_rows, batch["emoji"], replace=False),
+            "sp": rng.choice(len(self.photo_class), batch["classes"], replace=False),
+            "co": rng.choice(len(self.chances["co"]), batch["plain"], replace=False),
+        }
+        maps = torch.cat([_maps(self.views[name], chosen, rng) for name, chosen in rows.items()])
+        photos = self.branch(maps, self.frozen)
+        flickr, emoji, classed, plain = photos.split([len(chosen) for chosen in rows.values()])
+
+        captions = self.captions.batch([int(rng.choice(self.of_photo[row])) for row in rows["fl"]])
+        names = self.emoji_names.batch([int(row) for row in rows["em"]])
+        chances = np.concatenate([self.chances[name][rows[name]] for name in ("fl", "sp", "co")])
+        sure = np.unique(np.argsort(-chances, 1)[:, :2])
+        others = rng.permutation(np.setdiff1d(np.arange(1000), sure))[: max(0, batch["concepts"] - len(sure))]
+        chosen_classes = np.concatenate([sure[: batch["concepts"]], others])
+        chosen_kinds = 1000 + rng.choice(len(self.ways) - 1000, batch["kinds"], replace=False)
+        ways = [self.ways[concept] for concept in (*chosen_classes, *chosen_kinds)]
+        # the curated name, which comes first, half the time
+        said = [int(rng.choice(list(way)[: len(TEMPLATES)] if rng.random() < 0.5 else list(way))) for way in ways]
+        labels = self.concepts.batch(said)
+        template = int(rng.integers(len(TEMPLATES)))
+        present, own_class = np.unique(self.photo_class[rows["sp"]], return_inverse=True)
+        own = self.class_names.batch([template * self.class_count + int(row) for row in present])
+
+        scale, label_scale = self.scale.exp().clamp(max=100.0), self.label_scale.exp().clamp(max=100.0)
+        spoken = torch.cat([self.text.words(*captions), self.text.words(*names)])
+        loss = contrastive(torch.cat([flickr, emoji]), spoken, scale, smoothing=self.options["smoothing"])
+        logits = label_scale * torch.cat([flickr, classed, plain]) @ self.text.words(*labels).T
+        count = len(chosen_classes)
+        target = torch.from_numpy(chances[:, chosen_classes])
+        loss = loss + weight["concepts"] * soft_labels(logits[:, :count], target / target.sum(1, keepdim=True))
+        kinds = torch.from_numpy(chances @ self.members[chosen_kinds].T) + 1e-4
+        loss = loss + weight["kinds"] * soft_labels(logits[:, count:], kinds / kinds.sum(1, keepdim=True))
+        by_class = F.cross_entropy(label_scale * classed @ self.text.words(*own).T, torch.from_numpy(own_class))
+        return loss + weight["classes"] * by_class
+
+    def measure(self) -> str:
+        return self.probe(self) if self.probe else ""
+
+    probe: Callable[[Captions], str] | None = None
+
+
+def mentions(words_drawn: Sequence[str], captions: Sequence[Sequence[str]]) -> dict[str, NDArray[np.int64]]:
+    """Word -> the photos of which a caption names it (singular or with an s)."""
+    found = {}
+    lowered = [" | ".join(texts).lower() for texts in captions]
+    for word in words_drawn:
+        pattern = re.compile(rf"\b{re.escape(word.lower().removeprefix('the '))}(s|es)?\b")
+        rows = [row for row, text in enumerate(lowered) if pattern.search(text)]
+        if rows:
+            found[word] = np.array(rows)
+    return found
+
+
+class Sketches(_Frozen):
+    """`shapes` branch and sketch tower: which photo was drawn, what was drawn, and QuickDraw's words in Flickr's photos."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        super().__init__()
+        options = self.options = corpus.config["sketches"]
+        self.seed = corpus.seed
+        self.photo = Branch(corpus.photo_trunk, corpus.config["photo"]["cut"], options["hidden"], SHAPES, options["dropout"])
+        self.sketch = Branch(corpus.sketch_trunk, corpus.config["sketch"]["cut"], options["hidden"], SHAPES, options["dropout"], heads=4)
+        self.frozen = options["frozen_layers"]
+        views = options["views"]
+        self.views = {name: corpus.photo_views(name, views[name]) for name in ("sp", "fl")}
+        self.sketch_views = {name: corpus.sketch_views(name, views[name]) for name in ("sk", "qd")}
+        words_drawn = sorted({drawing.word for drawing in corpus.drawings})
+        # one list of things for sketches, drawings and photos: QuickDraw's "cat" is Sketchy's "cat"
+        self.things = sorted({name.replace("_", " ") for name in corpus.classes} | {word.lower() for word in words_drawn})
+        index = {thing: row for row, thing in enumerate(self.things)}
+        self.photo_thing = np.array([index[corpus.classes[row].replace("_", " ")] for row in corpus.photo_class])
+        self.sketch_thing = np.array([index[sample.meta["class"].replace("_", " ")] for sample in corpus.sketches])
+        self.drawing_thing = np.array([index[drawing.word.lower()] for drawing in corpus.drawings])
+        place = {sample.key: row for row, sample in enumerate(corpus.photos)}
+        self.drawn_from = np.array([place.get(sample.meta.get("photo") or "", -1) for sample in corpus.sketches])
+        self.of_thing = {thing: np.flatnonzero(self.photo_thing == thing) for thing in set(self.photo_thing)}
+        # classes with 700 sketches beside classes with 25: draw by the root of the size
+        size = np.bincount(self.sketch_thing, minlength=len(self.things))[self.sketch_thing]
+        self.chance = 1.0 / np.sqrt(size)
+        self.chance /= self.chance.sum()
+        named = mentions(words_drawn, [sample.meta["captions"] for sample in corpus.flickr])
+        self.named = {index[word.lower()]: rows for word, rows in named.items()}
+        self.named_sets = {thing: set(rows.tolist()) for thing, rows in self.named.items()}
+        self.named_drawings = np.flatnonzero([thing in self.named for thing in self.drawing_thing])
+        self.prototypes = nn.Parameter(torch.randn(len(self.things), SHAPES) * 0.06)
+        self.scale, self.class_scale = (nn.Parameter(torch.tensor(math.log(16.0))) for _ in range(2))
+
+    def groups(self) -> list[dict[str, Any]]:
+        rate = self.options["rate"]
+        trunk, sketch = _trained(list(self.photo.layers)[self.frozen :]), _trained(self.sketch.layers)
+        seen = {id(p) for p in (*self.photo.layers.parameters(), *self.sketch.layers.parameters())}
+        heads = [p for p in self.parameters() if id(p) not in seen]
+        return [{"params": heads, "lr": rate["heads"]}, {"params": trunk, "lr": rate["trunk"]}, {"params": sketch, "lr": rate["sketch"]}]
+
+    def forward(self, step: int, rank: int = 0) -> Tensor:
+        rng = np.random.default_rng([self.seed, 2, step, rank])
+        batch, weight = self.options["batch"], self.options["weight"]
+        drawn = rng.choice(len(self.sketch_thing), batch["sketches"], replace=False, p=self.chance)
+        paired = self.drawn_from[drawn]
+        photos = np.array([p if p >= 0 else rng.choice(self.of_thing[t]) for p, t in zip(paired, self.sketch_thing[drawn], strict=True)])
+        scenes_of = rng.choice(self.named_drawings, batch["scenes"], replace=False)
+        scenes = np.array([rng.choice(self.named[self.drawing_thing[row]]) for row in scenes_of])
+        quick = np.concatenate([scenes_of, rng.choice(len(self.drawing_thing), batch["drawings"], replace=False)])
+
+        inputs = torch.cat([_maps(self.sketch_views["sk"], drawn, rng), _maps(self.sketch_views["qd"], quick, rng)])
+        sketches = self.sketch(inputs)
+        seen = torch.cat([_maps(self.views["sp"], photos, rng), _maps(self.views["fl"], scenes, rng)])
+        pictures = self.photo(seen, self.frozen)
+        objects = pictures[: len(photos)]
+        own, other = sketches[: len(drawn)], sketches[len(drawn) : len(drawn) + len(scenes)]
+
+        scale, class_scale = self.scale.exp().clamp(max=80.0), self.class_scale.exp().clamp(max=60.0)
+        pairs = torch.from_numpy((photos[:, None] == photos[None]) & (paired >= 0)[:, None] & (paired >= 0)[None])
+        loss = weight["pairs"] * contrastive(own, objects, scale, pairs)
+        things = torch.from_numpy(self.sketch_thing[drawn])
+        loss = loss + weight["classes"] * contrastive(own, objects, scale, things[:, None] == things[None])
+        prototypes = F.normalize(self.prototypes, dim=-1)
+        all_things = torch.cat([things, torch.from_numpy(self.drawing_thing[quick])])
+        loss = loss + weight["names"] * F.cross_entropy(class_scale * sketches @ prototypes.T, all_things, label_smoothing=0.05)
+        loss = loss + weight["names"] * F.cross_entropy(class_scale * objects @ prototypes.T, things, label_smoothing=0.05)
+        drawn_things = self.drawing_thing[scenes_of]
+        named = np.array([[scene in self.named_sets[thing] for scene in scenes] for thing in drawn_things])
+        return loss + weight["scenes"] * contrastive(other, pictures[len(photos) :], scale, torch.from_numpy(named))
+
+    def measure(self) -> str:
+        return self.probe(self) if self.probe else ""
+
+    probe: Callable[[Sketches], str] | None = None
+
+
+class Joining:
+    """The `words` head of the sketch tower, on frozen features: a drawing points where the word for it points."""
+
+    def __init__(self, corpus: Corpus, captions: Captions, sketches: Sketches) -> None:
+        self.options = corpus.config["joining"]
+        self.seed = corpus.seed
+        self.captions, self.sketches = captions, sketches
+
+    def _features(self) -> tuple[list[Tensor], NDArray[np.int64]]:
+        """Pooled features of each view of sketches and drawings, and what each shows."""
+        by_view = []
+        for view in range(self.options["views"]):
+            parts = []
+            for name in ("sk", "qd"):
+                maps = self.sketches.sketch_views[name][view].maps
+                assert maps is not None
+                for start in range(0, len(maps), 64):
+                    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+                        batch = torch.from_numpy(maps[start : start + 64].astype(np.float32)).contiguous(memory_format=torch.channels_last)
+                        parts.append(self.sketches.sketch.features(batch).float())
+            by_view.append(torch.cat(parts))
+        return by_view, np.concatenate([self.sketches.sketch_thing, self.sketches.drawing_thing])
+
+    def train(self) -> Head:
+        """Train the head and return it in eval mode."""
+        options, sketches = self.options, self.sketches
+        things = sketches.things
+        spoken = torch.stack([text_vectors(self.captions.text, [form.format(thing) for thing in things]) for form in TEMPLATES[1:]]).mean(0)
+        spoken = F.normalize(spoken, dim=-1)
+        scenes_maps = self.captions.views["fl"][0].maps
+        assert scenes_maps is not None
+        scenes = branch_vectors(self.captions.branch, scenes_maps)
+        by_view, labels = self._features()
+        size = np.bincount(labels, minlength=len(things))[labels]
+        chance = 1.0 / np.sqrt(size)
+        chance /= chance.sum()
+        torch.manual_seed(self.seed)
+        head = Head(by_view[0].shape[1], options["hidden"], WORDS, options["dropout"])
+        scale = nn.Parameter(torch.tensor(math.log(16.0)))
+        optimizer = torch.optim.AdamW([*head.parameters(), scale], lr=options["rate"], weight_decay=0.05)
+        steps = options["steps"]
+        for step in range(steps):
+            rng = np.random.default_rng([self.seed, 3, step])
+            for group in optimizer.param_groups:
+                group["lr"] = options["rate"] * learning_rate(step, steps, 20, 0.01)
+            rows = rng.choice(len(labels), options["batch"], replace=False, p=chance)
+            vectors = F.normalize(head(by_view[int(rng.integers(len(by_view)))][rows]), dim=-1)
+            loss = F.cross_entropy(scale.exp() * vectors @ spoken.T, torch.from_numpy(labels[rows]), label_smoothing=0.05)
+            named = [row for row, thing in enumerate(labels[rows]) if thing in sketches.named]
+            photos = np.array([rng.choice(sketches.named[labels[rows][row]]) for row in named])
+            good = torch.tensor([[bool(photo in sketches.named_sets[labels[rows][row]]) for photo in photos] for row in named])
+            loss = loss + options["scenes"] * contrastive(vectors[named], scenes[photos], scale.exp(), good)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            if (step + 1) % 50 == 0:
+                log.info("joining %d/%d loss %.3f", step + 1, steps, float(loss.detach()))
+        return head.eval()
+
+
+def assemble(corpus: Corpus, captions: Captions, sketches: Sketches, head: Head) -> LiteModel:
+    """The towers from their trained parts."""
+    config = corpus.config
+    photo = PhotoTower(corpus.photo_trunk, config["photo"]["cut"], captions.branch, sketches.photo)
+    joining, prototypes = config["joining"], F.normalize(sketches.prototypes.detach(), dim=-1)
+    sketch = SketchTower(
+        corpus.sketch_trunk, config["sketch"]["cut"], sketches.sketch, head, prototypes, joining["sharpness"], joining["pull"]
+    )
+    shares = torch.tensor(config["joining"]["shares"], dtype=torch.float32)
+    sketch.shares.copy_(shares / shares.norm())
+    return LiteModel(photo, sketch, captions.text).eval()
+
+
+def calibration(corpus: Corpus) -> NDArray[np.uint8]:
+    """Prepared photos for the quantiser, some of every source: uint8 [n, side, side, 3]."""
+    sources = (corpus.flickr, corpus.photos, corpus.plain)
+    photos = [sample.picture() for samples in sources for sample in samples[:: max(1, len(samples) // 60)]]
+    photos += [data.rasterise(svg) for _, _, svg in corpus.emoji[::70]]
+    return np.stack([np.asarray(preprocess.prepare_photo(photo)) for photo in photos])
+
+
+def run(config: Config) -> None:
+    """Run the stages that the config lists; a stage that is done is loaded, not trained again."""
+    torch.set_num_threads(int(config["threads"]))
+    torch.set_flush_denormal(True)  # softmax over 1,000 classes makes denormals, which are a hundred times slower
+    corpus = Corpus(config)
+    stages, seed = set(config["stages"]), corpus.seed
+    last = bool(stages & {"joining", "export"})
+    if last or "captions" in stages:
+        captions = train(Captions(corpus), config["captions"], corpus.work / "captions.pt", seed, config)
+    if last or "sketches" in stages:
+        sketches = train(Sketches(corpus), config["sketches"], corpus.work / "sketches.pt", seed, config)
+    if not last:
+        return
+    assert isinstance(captions, Captions) and isinstance(sketches, Sketches)
+    path = corpus.work / "joining.pt"
+    if "joining" in stages:
+        torch.save(Joining(corpus, captions, sketches).train().state_dict(), path)
+    head = Head(sketches.sketch.pool.outputs, config["joining"]["hidden"], WORDS, config["joining"]["dropout"])
+    head.load_state_dict(torch.load(path, weights_only=True))
+    if "export" in stages:
+        about = {"recipe": "lite", "seed": seed, "steps": {name: config[name]["steps"] for name in ("captions", "sketches", "joining")}}
+        export(assemble(corpus, captions, sketches, head.eval()), Path(config["out"]), calibration(corpus), about)
+        log.info("wrote %s", config["out"])

@@ -1,0 +1,143 @@
+"""Adding pictures, watching them come in, taking them out again."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.conftest import IMPORT_S, Site, ask
+from tests.e2e.hands import open_library, tile, tiles, words
+
+pytestmark = pytest.mark.e2e
+
+Shoot = Callable[[Page, str], None]
+
+
+# Every value that the bar of each import shows, as it changes.
+KEEP_PROGRESS = """() => {
+    window.progress = {}
+    new MutationObserver(() => {
+        for (const job of document.querySelectorAll(".job")) {
+            const value = job.querySelector("progress").getAttribute("value")
+            const seen = window.progress[job.dataset.job] ??= []
+            if (value !== null && Number(value) !== seen.at(-1)) seen.push(Number(value))
+        }
+    }).observe(document.body, { subtree: true, childList: true, attributes: true })
+}"""
+
+
+def new_collection(page: Page, name: str) -> Locator:
+    """Makes and picks a collection on the page -> the open library panel."""
+    panel = open_library(page)
+    panel.get_by_role("button", name="New collection").click()
+    panel.get_by_role("textbox", name="Name of the new collection").fill(name)
+    panel.get_by_role("button", name="Create").click()
+    expect(panel.get_by_role("heading", name=f"Add pictures to {name}")).to_be_visible()
+    return panel
+
+
+def newest_job(panel: Locator) -> Locator:
+    return panel.locator(".job").first
+
+
+def expect_done(job: Locator) -> None:
+    expect(job).to_have_attribute("data-state", re.compile("done|failed|cancelled"), timeout=IMPORT_S * 1000)
+    expect(job).to_have_attribute("data-state", "done")
+
+
+def picture(path: Path, colour: str) -> Path:
+    Image.new("RGB", (90, 60), colour).save(path)
+    return path
+
+
+def test_folder_is_imported_with_a_progress_bar_to_the_end(site: Site, page: Page, shoot: Shoot) -> None:
+    page.goto(site.gui)
+    page.evaluate(KEEP_PROGRESS)
+    panel = new_collection(page, "holidays")
+    expect(panel.get_by_label("Folder on the server")).to_have_value(str(site.photos))
+    panel.get_by_role("button", name="Import folder").click()
+    job = newest_job(panel)
+    expect(job.get_by_role("progressbar")).to_be_visible()
+    shoot(page, "import")
+    expect_done(job)
+    expect(job).to_contain_text(re.compile(r"[\d,]+ pictures added"))
+    seen = page.evaluate("window.progress")[job.get_attribute("data-job")]
+    assert seen == sorted(seen) and seen[-1] == 1, "the bar moves forward only, to the end"
+    panel.get_by_role("button", name="Close").click()
+    expect(tiles(page).first).to_be_visible()
+    assert "in=holidays" in page.url
+    expect(page.get_by_role("button", name=re.compile(r"^holidays [\d,]{3,}$"))).to_be_visible()
+    words(page).fill("a dog")
+    expect(page.get_by_role("heading", name="Best matches")).to_be_visible()
+    # The same folder again: nothing is new.
+    panel = open_library(page)
+    panel.get_by_role("button", name="Import folder").click()
+    expect(newest_job(panel)).to_contain_text(re.compile(r"[\d,]+ unchanged"), timeout=IMPORT_S * 1000)
+
+
+def test_refused_folder_shows_the_sentence(site: Site, rough_page: Page, shoot: Shoot) -> None:
+    page = rough_page
+    page.goto(site.gui)
+    panel = open_library(page)
+    panel.get_by_label("Folder on the server").fill("/etc")
+    panel.get_by_role("button", name="Import folder").click()
+    expect(panel.get_by_role("alert")).to_contain_text("IMAGE_ROOTS")
+    expect(panel.get_by_role("alert")).to_contain_text("/etc")
+    shoot(page, "refused")
+
+
+def test_chosen_files_are_uploaded_and_bad_ones_listed(site: Site, page: Page, tmp_path: Path) -> None:
+    good = picture(tmp_path / "猫.png", "orange")
+    with zipfile.ZipFile(tmp_path / "more.zip", "w") as archive:
+        archive.write(picture(tmp_path / "green.png", "green"), "inside/green.png")
+    (tmp_path / "text.jpg").write_text("this is no picture")
+    page.goto(site.gui)
+    panel = new_collection(page, "uploads")
+    panel.get_by_role("tab", name="Files").click()
+    with page.expect_file_chooser() as chooser:
+        panel.get_by_role("button", name="Drop pictures or a zip here").click()
+    chooser.value.set_files([good, tmp_path / "more.zip", tmp_path / "text.jpg"])
+    job = newest_job(panel)
+    expect_done(job)
+    expect(job).to_contain_text("2 pictures added")
+    job.get_by_role("button", name="1 could not be used").click()
+    expect(job.locator(".failures li")).to_have_count(1)
+    expect(job.locator(".failures li")).to_contain_text("text.jpg")
+    panel.get_by_role("button", name="Close").click()
+    expect(tiles(page)).to_have_count(2)
+
+
+def test_picture_is_removed_from_the_viewer(site: Site, page: Page, tmp_path: Path) -> None:
+    page.goto(site.gui)
+    panel = new_collection(page, "bin")
+    panel.get_by_role("tab", name="Files").click()
+    page.get_by_label("Pictures or zips to upload").set_input_files([picture(tmp_path / f"{name}.png", name) for name in ("red", "blue")])
+    expect_done(newest_job(panel))
+    panel.get_by_role("button", name="Close").click()
+    expect(tiles(page)).to_have_count(2)
+    tile(page, 0).click()
+    page.get_by_role("button", name="Remove from library").click()
+    page.get_by_role("button", name="Remove", exact=True).click()
+    expect(tiles(page)).to_have_count(1)
+
+
+def test_collection_is_made_and_dropped(site: Site, page: Page) -> None:
+    page.goto(site.gui)
+    panel = open_library(page)
+    panel.get_by_role("button", name="New collection").click()
+    name = panel.get_by_role("textbox", name="Name of the new collection")
+    name.fill("no spaces")
+    panel.get_by_role("button", name="Create").click()
+    expect(panel.get_by_role("alert")).to_contain_text("letters, digits")
+    name.fill("short_lived")
+    panel.get_by_role("button", name="Create").click()
+    panel.get_by_role("button", name="Drop short_lived").click()
+    panel.get_by_role("button", name="Drop", exact=True).click()
+    expect(panel.get_by_role("button", name="Drop short_lived")).to_have_count(0)
+    assert ask("GET", f"{site.api}/api/v1/collections/short_lived")[0] == 404

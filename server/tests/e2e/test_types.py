@@ -1,0 +1,35 @@
+"""The GUI is checked against types that were generated from the API's schema: they must not go stale."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import ROOT
+from tsir.app import create_app
+from tsir.settings import Settings
+
+TYPES = ROOT / "client" / "src" / "api" / "schema.d.ts"
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    return create_app(Settings(_env_file=None)).openapi()  # type: ignore[call-arg]
+
+
+def generated_properties(text: str) -> dict[str, set[str]]:
+    """Names of the properties of each schema in the generated file."""
+    schemas = text[text.index("    schemas: {") : text.index("    responses: never;")]
+    blocks = re.findall(r"^        (\w+): \{\n(.*?)^        \};", schemas, re.MULTILINE | re.DOTALL)
+    return {name: set(re.findall(r"^            (\w+)\??:", body, re.MULTILINE)) for name, body in blocks}
+
+
+def test_generated_types_know_every_shape_and_operation(schema: dict[str, Any]) -> None:
+    text = TYPES.read_text(encoding="utf-8")
+    shapes = {name: set(shape["properties"]) for name, shape in schema["components"]["schemas"].items() if "properties" in shape}
+    advice = "run `npm run api:types` in client/"
+    assert generated_properties(text) == shapes, advice
+    operations = {operation["operationId"] for path in schema["paths"].values() for operation in path.values()}
+    assert set(re.findall(r'operations\["(\w+)"\]', text)) == operations, advice

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.fakes import COLOURS, FakeEncoder
+from tsir.encoders.base import Encoder, Vectors
+from tsir.encoders.runtime import SMALL, Batched
+from tsir.errors import EncoderUnavailable, InvalidInput
+
+
+class Spy(FakeEncoder):
+    """Notes the length of every call, refuses the text "bad", and waits for `go` inside image calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[str, int]] = []
+        self.go = threading.Event()
+        self.go.set()
+        self.inside = threading.Event()
+
+    def texts(self, batch: Sequence[str]) -> Vectors:
+        self.calls.append(("texts", len(batch)))
+        if "bad" in batch:
+            raise InvalidInput("bad text")
+        return super().texts(batch)
+
+    def images(self, batch: Sequence[Image.Image]) -> Vectors:
+        self.calls.append(("images", len(batch)))
+        self.inside.set()
+        assert self.go.wait(20)
+        return super().images(batch)
+
+
+@pytest.fixture
+def spy() -> Spy:
+    return Spy()
+
+
+@pytest.fixture
+def batched(spy: Spy) -> Iterator[Callable[..., Batched]]:
+    made: list[Batched] = []
+
+    def make(window_s: float = 0.05, max_batch: int = 32) -> Batched:
+        made.append(Batched(spy, window_s=window_s, max_batch=max_batch))
+        return made[-1]
+
+    yield make
+    spy.go.set()
+    for one in made:
+        one.close()
+
+
+def plain(colour: str, size: int = 8) -> Image.Image:
+    return Image.new("RGB", (size, size), tuple(255 * value for value in COLOURS[colour]))
+
+
+def test_it_is_an_encoder_with_the_properties_of_the_inner_one(batched: Callable[..., Batched], spy: Spy) -> None:
+    outer = batched()
+    assert isinstance(outer, Encoder)
+    assert (outer.name, outer.fingerprint, outer.dim) == (spy.name, spy.fingerprint, spy.dim)
+    assert outer.prepare_photo(plain("red", 20)).size == (8, 8)
+
+
+def test_concurrent_queries_become_few_calls_and_each_gets_its_own_vectors(batched: Callable[..., Batched], spy: Spy) -> None:
+    outer = batched()
+    texts = [[f"red word{n}", f"green word{n}"] for n in range(12)]
+    expected = [FakeEncoder().texts(text) for text in texts]
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(outer.texts, texts))
+    for answer, rows in zip(answers, expected, strict=True):
+        np.testing.assert_array_equal(answer, rows)
+    assert len(spy.calls) < 12
+    assert sum(items for _, items in spy.calls) == 24
+
+
+def test_a_gathered_call_stays_below_the_largest_batch(batched: Callable[..., Batched], spy: Spy) -> None:
+    outer = batched(max_batch=5)
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(outer.texts, [["red", "blue"]] * 10))
+    assert max(items for _, items in spy.calls) <= 5
+
+
+def test_a_bad_item_fails_only_its_own_caller(batched: Callable[..., Batched]) -> None:
+    outer = batched()
+    with ThreadPoolExecutor(6) as pool:
+        futures = [pool.submit(outer.texts, [text]) for text in ["red", "green", "bad", "blue", "white", "red"]]
+    for number, future in enumerate(futures):
+        if number == 2:
+            with pytest.raises(InvalidInput, match="bad text"):
+                future.result()
+        else:
+            assert future.result().shape == (1, 8)
+
+
+def test_a_large_batch_keeps_its_order(batched: Callable[..., Batched], spy: Spy) -> None:
+    pictures = [plain(colour) for colour in ["red", "green", "blue"] * 20]
+    np.testing.assert_array_equal(batched().images(pictures), FakeEncoder().images(pictures))
+    assert len(spy.calls) > 1
+
+
+def test_a_query_is_answered_while_a_large_batch_runs(batched: Callable[..., Batched], spy: Spy) -> None:
+    outer = batched(window_s=0.001)
+    spy.go.clear()
+    with ThreadPoolExecutor(1) as pool:
+        importing = pool.submit(outer.images, [plain("red")] * (SMALL * 4))
+        assert spy.inside.wait(20)
+        assert outer.texts(["red"]).shape == (1, 8)
+        assert not importing.done()
+        spy.go.set()
+        assert importing.result(20).shape == (SMALL * 4, 8)
+
+
+def test_an_empty_batch_gives_no_rows(batched: Callable[..., Batched], spy: Spy) -> None:
+    assert batched().texts([]).shape == (0, 8)
+    assert spy.calls == []
+
+
+def test_a_closed_runtime_refuses_calls_and_closes_twice(batched: Callable[..., Batched]) -> None:
+    outer = batched()
+    outer.texts(["red"])
+    outer.close()
+    outer.close()
+    with pytest.raises(EncoderUnavailable):
+        outer.texts(["red"])
+    with pytest.raises(EncoderUnavailable):
+        outer.images([plain("red")] * 10)

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.importing.conftest import NAME, WatchedEncoder, fill, noise, paths_of
+from tests.importing.test_jobs import assert_whole, until
+from tsir.errors import InvalidInput
+from tsir.importing import watch as module
+from tsir.importing.pipeline import Progress
+from tsir.importing.watch import watch
+from tsir.library.library import Library
+from tsir.library.records import JobFailure
+from tsir.settings import Settings
+
+
+class Watch:
+    """A watch in a thread, and what it told."""
+
+    def __init__(self, library: Library, encoder: WatchedEncoder, settings: Settings, folder: Path) -> None:
+        self.heard: list[tuple[int, int]] = []
+        self.failures: list[JobFailure] = []
+        self.stop = threading.Event()
+        arguments = (library, encoder, settings, NAME, folder, self.stop)
+        self.thread = threading.Thread(target=watch, args=arguments, kwargs={"on_import": self._hear})
+        self.thread.start()
+
+    def _hear(self, progress: Progress, failures: list[JobFailure]) -> None:
+        self.heard.append((progress.done, progress.failed))
+        self.failures += failures
+
+
+@pytest.fixture
+def watching(
+    library: Library, encoder: WatchedEncoder, settings: Settings, album: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Watch]:
+    monkeypatch.setattr(module, "DEBOUNCE_MS", 200)
+    monkeypatch.setattr(module, "LOOK_MS", 100)
+    fill(album, 3)
+    running = Watch(library, encoder, settings, album)
+    until(lambda: len(paths_of(library)) == 3)
+    yield running
+    running.stop.set()
+    running.thread.join(30)
+    assert not running.thread.is_alive()
+
+
+def test_what_is_there_comes_first_then_every_change(library: Library, watching: Watch, album: Path, encoder: WatchedEncoder) -> None:
+    new = fill(album, 2, start=3)
+    until(lambda: len(paths_of(library)) == 5)
+
+    noise(77).save(new[0])
+    until(lambda: encoder.encoded == 6)
+
+    new[1].rename(album / "renamed.png")
+    until(lambda: str(album / "renamed.png") in paths_of(library) and str(new[1]) not in paths_of(library))
+
+    (album / "0000.png").unlink()
+    until(lambda: library.count(NAME) == 4)
+    until(lambda: library.check().clean)  # a picture is out of sight before it is gone
+
+    assert encoder.encoded == 6, "a rename needs no encoding"
+    assert_whole(library, 4)
+
+
+def test_whole_folders_come_and_go(library: Library, watching: Watch, album: Path, tmp_path: Path) -> None:
+    fill(tmp_path / "trip" / "day one", 3, start=10)
+    shutil.move(tmp_path / "trip", album / "trip")
+    until(lambda: library.count(NAME) == 6)
+    shutil.rmtree(album / "trip")
+    until(lambda: library.count(NAME) == 3)
+
+
+def test_bad_and_hidden_files_do_not_stop_it(library: Library, watching: Watch, album: Path) -> None:
+    noise(50).save(album / ".hidden.png")
+    (album / "bad.jpg").write_text("no picture")
+    until(lambda: bool(watching.failures))
+    fill(album, 1, start=20)
+    until(lambda: library.count(NAME) == 4)
+    assert {Path(failure.path).name for failure in watching.failures} == {"bad.jpg"}
+    assert not any(".hidden" in path for path in paths_of(library))
+
+
+def test_folder_that_is_not_there_is_refused(library: Library, encoder: WatchedEncoder, settings: Settings, album: Path) -> None:
+    with pytest.raises(InvalidInput, match="cannot be watched"):
+        watch(library, encoder, settings, NAME, album / "nothing", threading.Event())

@@ -1,0 +1,103 @@
+"""Every test of the library runs on the embedded stores and on real servers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from tsir.library.library import Library
+from tsir.library.records import Begun, EncoderInfo, FileStat, NewImage, Vectors
+from tsir.settings import Settings
+
+ENCODER = EncoderInfo("fake", "f00d", 8)
+
+
+@pytest.fixture(params=["embedded", pytest.param("services", marks=pytest.mark.services)])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    """A fresh library: SQLite and Milvus Lite in a folder, or a new database on MariaDB and Milvus standalone."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    common = {"data_dir": tmp_path / "data", "image_roots": str(photos), "_env_file": None}
+    if request.param == "embedded":
+        yield Settings(**common)
+        return
+    url = request.getfixturevalue("mariadb_url")
+    uri = request.getfixturevalue("milvus_uri")
+    name = "test_" + hashlib.sha256(str(tmp_path).encode()).hexdigest()[:16]
+    server = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    database = sa.make_url(url).set(database=name).render_as_string(hide_password=False)
+    settings = Settings(database_url=database, milvus_uri=uri, **common)
+    yield settings
+    with Library.open(settings) as library:
+        for left in library.store.names(library.vectors_prefix()):
+            library.store.drop(left)
+    with server.connect() as connection:
+        connection.execute(sa.text(f"DROP DATABASE {name}"))
+
+
+@pytest.fixture
+def library(settings: Settings) -> Iterator[Library]:
+    with Library.open(settings) as library:
+        yield library
+
+
+@pytest.fixture
+def add(library: Library, photos_folder: Path) -> Callable[..., list[Begun]]:
+    """Add pictures to the collection "photos": add({"name.jpg": vector, ...})."""
+
+    def add(vectors: dict[str, Vectors], name: str = "photos", **facts: object) -> list[Begun]:
+        library.create_collection(name, ENCODER)
+        begun = library.begin(name, [new_image(photos_folder / path, **facts) for path in vectors])
+        library.finish(name, [entry.id for entry in begun], np.stack(list(vectors.values())))
+        return begun
+
+    return add
+
+
+@pytest.fixture
+def photos_folder(settings: Settings) -> Path:
+    return settings.roots[0]
+
+
+def axis(*weights: float) -> Vectors:
+    """A unit vector of 8 dimensions that begins so: axis(1) is the first axis."""
+    vector = np.zeros(8, dtype=np.float32)
+    vector[: len(weights)] = weights
+    return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
+
+
+def new_image(
+    path: Path,
+    content: str | None = None,
+    *,
+    width: int = 64,
+    height: int = 48,
+    format: str = "JPEG",
+    taken_at: datetime | None = None,
+    location: tuple[float, float] | None = None,
+    mtime_ns: int = 1,
+    write: bool = True,
+) -> NewImage:
+    """A picture as the import hands it over; its content is its path unless named. `write` puts a file there."""
+    content = content or str(path)
+    if write:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode())
+    latitude, longitude = location or (None, None)
+    return NewImage(
+        file=FileStat(str(path), len(content.encode()), mtime_ns),
+        content_hash=hashlib.sha256(content.encode()).hexdigest(),
+        width=width,
+        height=height,
+        format=format,
+        taken_at=taken_at,
+        camera="Camera",
+        latitude=latitude,
+        longitude=longitude,
+    )

@@ -1,0 +1,120 @@
+"""A process that dies by SIGKILL right after a chosen step. Run: python -m tests.library.crashing SETTINGS ACTION STEP."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.library.conftest import ENCODER, axis, new_image
+from tsir.library.library import Library
+from tsir.library.records import EncoderInfo
+from tsir.settings import Settings
+
+OTHER = EncoderInfo("other", "beef", 8)
+PICTURES = 12
+
+
+def items(folder: Path) -> list[Any]:
+    return [new_image(folder / f"{n}.jpg") for n in range(PICTURES)]
+
+
+def load(library: Library, folder: Path) -> None:
+    """What an import does, in batches of four."""
+    library.create_collection("photos", ENCODER)
+    everything = items(folder)
+    same = library.unchanged("photos", [item.file for item in everything])
+    todo = [(n, item) for n, item in enumerate(everything) if item.file.path not in same]
+    for start in range(0, len(todo), 4):
+        part = todo[start : start + 4]
+        begun = library.begin("photos", [item for _, item in part])
+        new = [(entry.id, axis(1, n)) for entry, (n, _) in zip(begun, part, strict=True) if entry.status == "new"]
+        if new:
+            library.finish("photos", [id for id, _ in new], np.stack([vector for _, vector in new]))
+
+
+def change(library: Library, folder: Path) -> None:
+    """Pictures 0 to 3 get other content, 4 a copy elsewhere."""
+    changed = [new_image(folder / f"{n}.jpg", f"changed {n}") for n in range(4)]
+    copy = new_image(folder / "copies/4.jpg", str(folder / "4.jpg"))
+    begun = library.begin("photos", [*changed, copy])
+    library.finish("photos", [entry.id for entry in begun[:4]], np.stack([axis(1, n) for n in range(4)]))
+
+
+def sweep(library: Library, folder: Path) -> None:
+    for n in range(4):
+        (folder / f"{n}.jpg").unlink(missing_ok=True)
+    library.mark_missing("photos", folder)
+
+
+def delete(library: Library, folder: Path) -> None:
+    found = (library.find_path(str(folder / f"{n}.jpg")) for n in range(4))
+    library.delete_images("photos", [image.id for image in found if image])
+
+
+def drop(library: Library, _folder: Path) -> None:
+    if any(collection.name == "photos" for collection in library.collections()):
+        library.drop_collection("photos")
+
+
+def reencode(library: Library, _folder: Path) -> None:
+    if library.collection("photos").encoder == OTHER:
+        return
+    generation = library.begin_reencode("photos", OTHER)
+    while batch := library.reencode_batch("photos", generation, 4):
+        vectors = np.stack([axis(0, 0, 1, int(Path(image.path).stem)) for image in batch])
+        library.finish_reencode("photos", generation, [image.id for image in batch], vectors)
+    library.swap("photos", generation)
+
+
+ACTIONS: dict[str, Callable[[Library, Path], None]] = {action.__name__: action for action in (load, change, sweep, delete, drop, reencode)}
+
+
+def arguments(settings: Settings) -> str:
+    """Settings for another process."""
+    return json.dumps(
+        {
+            "data_dir": str(settings.data_dir),
+            "image_roots": settings.image_roots,
+            "database_url": settings.database_url.get_secret_value() if settings.database_url else None,
+            "milvus_uri": settings.milvus_uri,
+        }
+    )
+
+
+def parse(text: str) -> Settings:
+    return Settings(_env_file=None, **json.loads(text))
+
+
+def run_until(settings: Settings, action: str, step: str) -> int:
+    """Run an action in a process that dies right after `step` ("store.upsert"); returns how it ended."""
+    command = [sys.executable, "-m", "tests.library.crashing", arguments(settings), action, step]
+    return subprocess.run(command, cwd=Path(__file__).parents[2], check=False, timeout=120).returncode
+
+
+def main() -> None:
+    text, action, step = sys.argv[1:]
+    settings = parse(text)
+    library = Library.open(settings)
+    part, name = step.split(".")
+    owner = {"catalog": library.catalog, "store": library.store, "files": library.files}[part]
+    original = getattr(owner, name)
+
+    def dying(*args: Any, **options: Any) -> Any:
+        original(*args, **options)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(owner, name, dying)
+    ACTIONS[action](library, settings.roots[0])
+    library.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""A library moves from the embedded stores to servers and back in one file."""
+
+from __future__ import annotations
+
+import json
+import random
+import zipfile
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.library.conftest import ENCODER, axis, new_image
+from tsir.errors import Conflict, InvalidInput
+from tsir.library.library import Library
+from tsir.library.records import Begun, EncoderInfo, Filter, Hit
+from tsir.settings import Settings
+
+Add = Callable[..., list[Begun]]
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Library]:
+    """A second library, embedded."""
+    with Library.open(Settings(data_dir=tmp_path / "other", _env_file=None)) as library:  # type: ignore[call-arg]
+        yield library
+
+
+def shown(hits: list[Hit]) -> list[tuple[object, ...]]:
+    """Everything of the hits but their ids, which a restored library gives anew."""
+    return [
+        (hit.score, hit.image.paths, hit.image.content_hash, hit.image.taken_at, hit.image.created_at, hit.vector.tobytes()) for hit in hits
+    ]
+
+
+def test_library_moves_there_and_back_with_identical_results(library: Library, other: Library, photos_folder: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(random.randrange(10**6))
+    rows = rng.standard_normal((600, 8)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    taken = datetime(2020, 1, 1, tzinfo=timezone.utc)
+    library.create_collection("photos", ENCODER)
+    library.create_collection("empty", EncoderInfo("other", "beef", 3))
+    items = [
+        new_image(photos_folder / f"{n % 3}/{n}.jpg", f"{n // 2}" if n < 100 else None, taken_at=taken if n % 2 else None, write=False)
+        for n in range(600)
+    ]
+    for start in range(0, 600, 200):
+        begun = library.begin("photos", items[start : start + 200])
+        library.finish("photos", [entry.id for entry in begun], rows[start : start + 200])
+    queries = [(row, filter) for row in rows[:5] for filter in (None, Filter(taken_after=taken, folder=str(photos_folder / "1")))]
+    wanted = [shown(library.search("photos", row, 20, 5, filter, fresh=True)) for row, filter in queries]
+    listed = [image.paths for image in library.images("photos", limit=1000)[0]]
+
+    library.backup(tmp_path / "there.zip")
+    assert other.restore(tmp_path / "there.zip") == ["empty", "photos"]
+    assert [shown(other.search("photos", row, 20, 5, filter, fresh=True)) for row, filter in queries] == wanted
+    assert [image.paths for image in other.images("photos", limit=1000)[0]] == listed
+    assert other.collection("empty").encoder == EncoderInfo("other", "beef", 3)
+    assert other.check().notes[:1] == library.check().notes[:1]
+
+    library.drop_collection("photos")
+    library.drop_collection("empty")
+    other.backup(tmp_path / "back.zip")
+    library.restore(tmp_path / "back.zip")
+    assert [shown(library.search("photos", row, 20, 5, filter, fresh=True)) for row, filter in queries] == wanted
+    assert library.collection("photos").count == 550
+    assert library.collection("photos").pending == 0
+
+
+def test_uploads_move_along_with_their_pictures(library: Library, other: Library, photos_folder: Path, tmp_path: Path) -> None:
+    library.create_collection("photos", ENCODER)
+    upload = library.files.save_upload(b"upload", "PNG")
+    gone = new_image(photos_folder / "gone.jpg", "gone")
+    items = [new_image(upload, "upload", write=False), new_image(photos_folder / "stays.jpg", "stays"), gone]
+    begun = library.begin("photos", items)
+    library.finish("photos", [entry.id for entry in begun], np.stack([axis(1), axis(1, 0.1), axis(1, 0.2)]))
+    library.backup(tmp_path / "all.zip", pictures=True)
+    (photos_folder / "gone.jpg").unlink()
+    other.restore(tmp_path / "all.zip")
+    restored = [Path(hit.image.path) for hit in other.search("photos", axis(1), 10, fresh=True)]
+    assert [path.read_bytes() for path in restored] == [b"upload", b"stays", b"gone"]
+    assert [other.files.is_upload(str(path)) for path in restored] == [True, False, True]
+    assert other.check().clean
+
+
+def test_existing_collections_are_never_touched(library: Library, add: Add, tmp_path: Path) -> None:
+    add({"a.jpg": axis(1)})
+    library.create_collection("another", ENCODER)
+    library.backup(tmp_path / "x.zip")
+    library.drop_collection("another")
+    with pytest.raises(Conflict, match="photos"):
+        library.restore(tmp_path / "x.zip")
+    assert [collection.name for collection in library.collections()] == ["photos"]
+    assert library.check().clean
+
+
+@pytest.mark.parametrize("damage", ["missing", "foreign", "truncated", "manifest", "vectors", "rows", "newer", "escape"])
+def test_damaged_archives_are_refused_and_leave_nothing(library: Library, add: Add, other: Library, tmp_path: Path, damage: str) -> None:
+    add({"a.jpg": axis(1)})
+    good, bad = tmp_path / "good.zip", tmp_path / "bad.zip"
+    library.backup(good)
+    if damage == "foreign":
+        bad.write_bytes(b"no archive")
+    elif damage == "truncated":
+        bad.write_bytes(good.read_bytes()[:-100])
+    elif damage != "missing":
+        with zipfile.ZipFile(good) as source, zipfile.ZipFile(bad, "w") as target:
+            for name in source.namelist():
+                data = source.read(name)
+                if damage == "manifest" and name == "manifest.json":
+                    continue
+                if damage == "vectors" and name.endswith(".npy"):
+                    data = data[:-4]
+                if damage == "rows" and name.endswith(".jsonl"):
+                    data = b"[1, 2]"
+                if damage == "newer" and name == "manifest.json":
+                    data = json.dumps(json.loads(data) | {"format": 2}).encode()
+                if damage == "escape" and name.endswith(".jsonl"):
+                    data = json.dumps(json.loads(data) | {"places": [{"upload": "../../x.jpg", "bytes": 1, "mtime_ns": 1}]}).encode()
+                target.writestr(name, data)
+    with pytest.raises(InvalidInput):
+        other.restore(bad)
+    assert other.catalog.refs() == []
+    assert other.store.names(other.vectors_prefix()) == []
+
+
+def test_an_archive_that_cannot_be_written_is_an_error_with_a_sentence(library: Library, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="cannot be written"):
+        library.backup(tmp_path / "none" / "x.zip")

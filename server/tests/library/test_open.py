@@ -1,0 +1,216 @@
+"""Opening, sharing, migrating; many threads and processes at once."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from tests.library import crashing
+from tests.library.conftest import ENCODER, axis, new_image
+from tsir.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
+from tsir.library import catalog
+from tsir.library.catalog import Catalog
+from tsir.library.library import Library
+from tsir.library.records import Begun
+from tsir.settings import Settings
+
+Add = Callable[..., list[Begun]]
+
+
+def test_everything_is_there_after_opening_again(settings: Settings, photos_folder: Path) -> None:
+    with Library.open(settings) as library:
+        crashing.load(library, photos_folder)
+        before = library.search("photos", axis(1), 20, fresh=True)
+    with Library.open(settings) as library:
+        assert library.search("photos", axis(1), 20, fresh=True) == before
+        assert library.ping() == {"catalog": "ok", "vectors": "ok"}
+
+
+def test_embedded_library_is_refused_to_a_second_opener(settings: Settings, library: Library) -> None:
+    if not library.catalog.embedded:
+        with Library.open(settings) as second:
+            assert second.collections() == []
+        return
+    with pytest.raises(Conflict, match=r"in use by another process"):
+        Library.open(settings)
+    library.close()
+    Library.open(settings).close()
+
+
+def test_closing_twice_is_fine_and_use_afterwards_says_so(settings: Settings) -> None:
+    library = Library.open(settings)
+    library.create_collection("photos", ENCODER)
+    library.close()
+    library.close()
+    with pytest.raises(StoreUnavailable):
+        library.store.ping()
+
+
+def test_newer_schema_is_refused_with_advice(settings: Settings) -> None:
+    with Library.open(settings):
+        pass
+    catalog = Catalog(settings)
+    catalog.write(lambda connection: connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'")))
+    with pytest.raises(Conflict, match=r"newer version.*Update"):
+        Library.open(settings)
+    catalog.write(lambda connection: connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'")))
+    catalog.close()
+
+
+def test_migrations_build_the_tables_of_the_code(library: Library) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.config import Config
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(catalog.__file__).parent / "migrations"))
+    assert ScriptDirectory.from_config(config).get_current_head() == catalog.HEAD
+    with library.catalog.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), catalog.metadata) == []
+
+
+@pytest.mark.parametrize("settings", [pytest.param("services", marks=pytest.mark.services)], indirect=True)  # embedded: one process
+def test_processes_that_open_at_once_migrate_once(settings: Settings) -> None:
+    code = "import sys; from tests.library import crashing; from tsir.library.library import Library; "
+    code += "print(Library.open(crashing.parse(sys.argv[1])).vectors_prefix())"
+    command = [sys.executable, "-c", code, crashing.arguments(settings)]
+    processes = [subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    prefixes = {process.communicate(timeout=100)[0] for process in processes}
+    assert [process.returncode for process in processes] == [0, 0, 0, 0]
+    assert len(prefixes) == 1
+
+
+@pytest.mark.parametrize("url", ["postgresql://host/db", "nonsense"])
+def test_unknown_databases_are_refused(tmp_path: Path, url: str) -> None:
+    settings = Settings(data_dir=tmp_path, database_url=url, _env_file=None)  # type: ignore[arg-type, call-arg]
+    with pytest.raises(InvalidInput, match="DATABASE_URL"):
+        Library.open(settings)
+
+
+def test_index_that_milvus_lite_does_not_have_is_refused(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, vector_index="DISKANN", _env_file=None)  # type: ignore[call-arg]
+    with pytest.raises(InvalidInput, match="Milvus server"):
+        Library.open(settings)
+
+
+def test_stores_that_are_away_are_named_with_a_time_to_retry(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, milvus_uri="http://127.0.0.1:9", _env_file=None)  # type: ignore[call-arg]
+    with Library.open(settings) as library:
+        states = library.ping()
+        assert states["catalog"] == "ok"
+        assert "Milvus at http://127.0.0.1:9" in states["vectors"]
+        with pytest.raises(StoreUnavailable) as caught:
+            library.create_collection("photos", ENCODER)
+        assert caught.value.retry_after
+    settings = Settings(data_dir=tmp_path, database_url="mysql://u:secret@127.0.0.1:9/db", _env_file=None)  # type: ignore[arg-type, call-arg]
+    with pytest.raises(StoreUnavailable, match=r"MySQL at 127.0.0.1:9") as caught:
+        Library.open(settings)
+    assert "secret" not in str(caught.value)
+
+
+def test_threads_that_import_the_same_pictures_store_each_once(library: Library, photos_folder: Path) -> None:
+    library.create_collection("photos", ENCODER)
+    items = [new_image(photos_folder / f"{n}.jpg") for n in range(120)]
+
+    def work(seed: int) -> None:
+        mine = items[:]
+        random.Random(seed).shuffle(mine)
+        for start in range(0, len(mine), 10):
+            part = mine[start : start + 10]
+            begun = library.begin("photos", part)
+            new = [(entry.id, axis(1, items.index(item))) for entry, item in zip(begun, part, strict=True) if entry.status == "new"]
+            if new:
+                library.finish("photos", [id for id, _ in new], np.stack([vector for _, vector in new]))
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(6)))
+    assert library.count("photos") == 120
+    assert library.check().problems == ()
+    assert len(library.search("photos", axis(1), 200, fresh=True)) == 120
+
+
+def test_searching_while_others_import_change_and_delete(library: Library, photos_folder: Path) -> None:
+    library.create_collection("photos", ENCODER)
+    stop = threading.Event()
+    stable = library.begin("photos", [new_image(photos_folder / f"stable{n}.jpg") for n in range(20)])
+    library.finish("photos", [entry.id for entry in stable], np.stack([axis(1, n / 100) for n in range(20)]))
+    expected = [entry.id for entry in stable]
+
+    def churn(worker: int) -> None:
+        for round in range(6):
+            items = [new_image(photos_folder / f"{worker}/{n}.jpg", f"{worker} {n} {round // 2}") for n in range(10)]
+            begun = library.begin("photos", items)
+            library.finish("photos", [entry.id for entry in begun], np.stack([axis(-1, n) for n in range(10)]))
+            library.delete_images("photos", [entry.id for entry in begun[:3]])
+
+    def search() -> int:
+        searches = 0
+        while not stop.is_set():
+            hits = library.search("photos", axis(1), 20, fresh=True)
+            assert [hit.image.id for hit in hits] == expected
+            library.images("photos", limit=5)
+            searches += 1
+        return searches
+
+    with ThreadPoolExecutor(6) as pool:
+        searching = [pool.submit(search) for _ in range(2)]
+        try:
+            list(pool.map(churn, range(3)))
+        finally:
+            stop.set()
+        assert all(future.result() > 0 for future in searching)
+    assert library.check().problems == ()
+    assert library.count("photos") == 20 + 3 * 7
+
+
+def test_dropping_during_an_import_ends_it_with_not_found(library: Library, photos_folder: Path) -> None:
+    library.create_collection("photos", ENCODER)
+    begun = library.begin("photos", [new_image(photos_folder / "a.jpg")])
+    library.drop_collection("photos")
+    with pytest.raises(NotFound):
+        library.finish("photos", [begun[0].id], axis(1)[None])
+    assert library.check().clean
+
+
+def test_deleting_between_begin_and_finish_leaves_nothing(library: Library, photos_folder: Path) -> None:
+    library.create_collection("photos", ENCODER)
+    begun = library.begin("photos", [new_image(photos_folder / f"{n}.jpg") for n in range(2)])
+    library.delete_images("photos", [begun[0].id])
+    library.finish("photos", [entry.id for entry in begun], np.stack([axis(1), axis(0, 1)]))
+    assert [hit.image.id for hit in library.search("photos", axis(1), 10, fresh=True)] == [begun[1].id]
+    assert library.check().clean
+
+
+def test_growing_collection_gets_another_index_and_keeps_its_images(
+    library: Library, photos_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tsir.library.library.FLAT_LIMIT", 50)
+    library.create_collection("photos", ENCODER)
+    for start in range(0, 100, 20):
+        begun = library.begin("photos", [new_image(photos_folder / f"{n}.jpg", write=False) for n in range(start, start + 20)])
+        library.finish("photos", [entry.id for entry in begun], np.stack([axis(1, n / 50) for n in range(start, start + 20)]))
+    assert library.catalog.ref("photos").index == ("FLAT" if library.store.embedded else "HNSW")
+    hits = library.search("photos", axis(1), 100, fresh=True)
+    assert [Path(hit.image.path).stem for hit in hits] == [str(n) for n in range(100)]
+
+
+@pytest.mark.parametrize("index", ["HNSW", "IVF_FLAT", "IVF_SQ8"])
+def test_every_index_finds_the_nearest(settings: Settings, photos_folder: Path, index: str) -> None:
+    with Library.open(settings.model_copy(update={"vector_index": index})) as library:
+        library.create_collection("photos", ENCODER)
+        begun = library.begin("photos", [new_image(photos_folder / f"{n}.jpg", write=False) for n in range(1500)])
+        library.finish("photos", [entry.id for entry in begun], np.stack([axis(1, n / 500) for n in range(1500)]))
+        hits = library.search("photos", axis(1, 2), 5, fresh=True)
+        assert hits[0].score == pytest.approx(1, abs=1e-4)  # IVF_SQ8 rounds: neighbours pass for the nearest
+    with Library.open(settings) as library:  # the index is remembered, whatever the setting says now
+        assert library.search("photos", axis(1, 2), 5, fresh=True)[0].score == pytest.approx(1, abs=1e-4)

@@ -1,0 +1,166 @@
+"""Searches in a real library with vectors that can be computed by hand."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.fakes import FakeEncoder
+from tsir.errors import EncoderMismatch, InvalidInput, NotFound
+from tsir.importing.jobs import JobRunner
+from tsir.library.library import Library
+from tsir.library.records import Filter
+from tsir.searching.encoders import Encoders, info
+from tsir.searching.query import Query
+from tsir.searching.search import Found, search
+from tsir.settings import Settings
+
+
+@pytest.fixture
+def library(settings: Settings, photos: Path, encoder: FakeEncoder) -> Iterator[Library]:
+    """The six pictures in `photos`."""
+    with Library.open(settings) as library:
+        library.create_collection("photos", info(encoder))
+        runner = JobRunner(library, lambda name: encoder, settings)
+        try:
+            assert runner.run_now(runner.submit_folder("photos", photos)).state == "done"
+        finally:
+            runner.stop()
+        yield library
+
+
+def names(found: Found) -> list[str]:
+    return [Path(hit.image.path).stem for hit in found.hits]
+
+
+def colour(name: str) -> Image.Image:
+    return Image.new("RGB", (30, 20), name)
+
+
+def test_words_find_their_colour_first(library: Library, encoder: FakeEncoder) -> None:
+    found = search(library, encoder, Query("photos", text="red"))
+    assert set(names(found)[:2]) == {"red0", "red1"}
+    assert len(found.hits) == 6
+    scores = [hit.score for hit in found.hits]
+    assert scores == sorted(scores, reverse=True)
+    assert found.next is None
+    assert set(found.took_ms) == {"encode", "search", "fetch"}
+
+
+def test_score_is_the_cosine_and_the_parts_add_up_to_it(library: Library, encoder: FakeEncoder) -> None:
+    query = Query("photos", text="red", sketch=colour("blue"), image=colour("green"), not_text="black", weights={"text": 2, "image": 0.3})
+    found = search(library, encoder, query)
+    text, black = encoder.texts(["red", "black"])
+    fused = 2 * text - 0.5 * black + encoder.sketches([colour("blue")])[0] + 0.3 * encoder.images([colour("green")])[0]
+    fused /= np.linalg.norm(fused)
+    for hit in found.hits:
+        assert set(hit.parts) == {"text", "not_text", "sketch", "image"}
+        assert sum(hit.parts.values()) == pytest.approx(hit.score, abs=1e-5)
+        with Image.open(hit.image.path) as picture:
+            assert hit.score == pytest.approx(float(encoder.images([picture])[0] @ fused), abs=1e-4)
+
+
+def test_not_text_pushes_away_whatever_the_sign_of_its_weight(library: Library, encoder: FakeEncoder) -> None:
+    found = search(library, encoder, Query("photos", text="red blue", not_text="red", weights={"not_text": 0.5}))
+    assert set(names(found)[:2]) == {"blue0", "blue1"}
+    again = search(library, encoder, Query("photos", text="red blue", not_text="red", weights={"not_text": -0.5}))
+    assert names(again) == names(found)
+
+
+def test_part_with_weight_zero_is_as_if_not_given(library: Library, encoder: FakeEncoder) -> None:
+    found = search(library, encoder, Query("photos", text="red", sketch=colour("blue"), weights={"sketch": 0}))
+    assert set(found.hits[0].parts) == {"text"}
+
+
+def test_like_finds_similar_pictures_and_not_itself(library: Library, encoder: FakeEncoder) -> None:
+    red = search(library, encoder, Query("photos", text="red", limit=1)).hits[0].image
+    found = search(library, encoder, Query("photos", like=red.id, limit=5))
+    assert len(found.hits) == 5
+    assert red.id not in [hit.image.id for hit in found.hits]
+    assert names(found)[0].startswith("red")
+    assert found.next is None
+    with pytest.raises(NotFound):
+        search(library, encoder, Query("photos", like=10**9))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 4, 5, 6])
+@pytest.mark.parametrize("like", [False, True])
+def test_pages_show_everything_once_in_order(library: Library, encoder: FakeEncoder, limit: int, like: bool) -> None:
+    target = search(library, encoder, Query("photos", text="green", limit=1)).hits[0].image.id if like else None
+    everything = search(library, encoder, Query("photos", text="red green", like=target))
+    cursor, paged = None, []
+    for _ in range(10):
+        page = search(library, encoder, Query("photos", text="red green", like=target, limit=limit, cursor=cursor))
+        assert page.hits
+        paged += [hit.image.id for hit in page.hits]
+        cursor = page.next
+        if cursor is None:
+            break
+    assert paged == [hit.image.id for hit in everything.hits]
+    assert len(paged) == (5 if like else 6)
+
+
+def test_cursor_of_another_query_is_refused(library: Library, encoder: FakeEncoder) -> None:
+    cursor = search(library, encoder, Query("photos", sketch=colour("red"), limit=1)).next
+    with pytest.raises(InvalidInput, match="another query"):
+        search(library, encoder, Query("photos", sketch=colour("blue"), limit=1, cursor=cursor))
+
+
+def test_min_score_ends_the_hits(library: Library, encoder: FakeEncoder) -> None:
+    found = search(library, encoder, Query("photos", text="red", min_score=0.9, limit=2))
+    assert set(names(found)) == {"red0", "red1"}
+    assert found.next is None
+
+
+def test_filter_narrows_the_search(library: Library, encoder: FakeEncoder) -> None:
+    found = search(library, encoder, Query("photos", text="red", filter=Filter(min_width=65)))
+    assert set(names(found)) == {"red1", "green1", "blue1"}
+
+
+def test_parts_that_cancel_out_are_refused(library: Library, encoder: FakeEncoder) -> None:
+    with pytest.raises(InvalidInput, match="cancel each other out"):
+        search(library, encoder, Query("photos", text="red", not_text="red", weights={"text": 1, "not_text": 1}))
+
+
+def test_unknown_collection_is_not_found(library: Library, encoder: FakeEncoder) -> None:
+    with pytest.raises(NotFound, match="photos"):
+        search(library, encoder, Query("nothing", text="red"))
+
+
+def test_other_encoder_is_refused_by_name(library: Library) -> None:
+    other = FakeEncoder("other")
+    with pytest.raises(EncoderMismatch, match=r"fake.*other"):
+        search(library, other, Query("photos", text="red"))
+    with pytest.raises(EncoderMismatch, match="tsir reencode photos --encoder other"):
+        Encoders(Settings(model="other"), other).of(library.collection("photos"))
+
+
+def test_encoder_is_loaded_once_and_kept(settings: Settings) -> None:
+    loaded: list[str] = []
+
+    def load(settings: Settings) -> FakeEncoder:
+        loaded.append(settings.model)
+        return FakeEncoder(settings.model)
+
+    encoders = Encoders(settings, load=load)
+    assert encoders.main is encoders.named("lite")
+    assert encoders.named("task-former").name == "task-former"
+    assert encoders.named("task-former") is encoders.named("task-former")
+    assert loaded == ["lite", "task-former"]
+
+
+def test_the_running_encoder_is_loaded_for_the_first_search(library: Library, settings: Settings, encoder: FakeEncoder) -> None:
+    assert Encoders(settings, load=lambda _: encoder).of(library.collection("photos")) is encoder
+
+
+def test_a_lone_text_meets_the_blank_sketch_of_an_encoder_that_wants_it(library: Library, encoder: FakeEncoder) -> None:
+    plain = search(library, encoder, Query("photos", text="red"))
+    encoder.neutral = {"sketch": encoder.texts(["blue"])[0]}  # type: ignore[attr-defined]
+    (first, *_) = search(library, encoder, Query("photos", text="red")).hits
+    assert first.score < plain.hits[0].score
+    assert first.parts == {"text": pytest.approx(first.score, abs=1e-5)}
+    picture = Image.new("RGB", (8, 8), "red")
+    both = search(library, encoder, Query("photos", text="red", sketch=picture)).hits[0]
+    assert both.score == pytest.approx(plain.hits[0].score, abs=1e-3)

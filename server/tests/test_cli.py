@@ -1,0 +1,361 @@
+"""Commands, in this process; and real processes, killed and started again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from tests.fakes import FakeEncoder
+from tsir import cli
+from tsir.commands import models
+from tsir.encoders import registry
+
+Tsir = Callable[..., Result]
+
+
+@pytest.fixture
+def tsir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tsir:
+    """Runs a command in an empty folder, with the encoder whose vectors can be computed by hand."""
+    for name in ("DATA_DIR", "PORT", "CLIENT_PORT", "HOST", "IMAGE_ROOTS", "MODEL", "WEIGHTS", "API_KEYS", "MILVUS_URI", "DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry, "load_encoder", lambda settings: FakeEncoder())
+    monkeypatch.setattr(models, "load_encoder", lambda settings: FakeEncoder())
+    return lambda *arguments: CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+
+
+def refused(result: Result, said: str) -> None:
+    assert result.exit_code == 1, result.output
+    assert result.stderr.startswith("tsir: ")
+    assert said in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys, tsir.cli; print({'numpy', 'PIL', 'fastapi', 'pymilvus', 'torch', 'pydantic'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+def test_every_command_explains_itself(tsir: Tsir) -> None:
+    for command in (
+        "up",
+        "serve",
+        "load",
+        "search",
+        "eval",
+        "train",
+        "embed",
+        "check",
+        "reencode",
+        "backup",
+        "restore",
+        "bench",
+        "openapi",
+    ):
+        result = tsir(command, "--help")
+        assert result.exit_code == 0, command
+        assert "Usage" in result.output
+    for command in ("list", "get", "verify", "convert"):
+        assert "Usage" in tsir("weights", command, "--help").output
+
+
+def test_folder_is_loaded_searched_and_checked(tsir: Tsir, photos: Path) -> None:
+    (photos / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    first = tsir("load", photos)
+    assert first.exit_code == 0, first.output
+    assert "6 imported, 0 skipped (unchanged), 1 could not be read" in first.stdout
+    assert "broken.png" in first.stdout
+    again = json.loads(tsir("load", photos, "--json").stdout)
+    assert (again["state"], again["done"], again["skipped"], again["failed"]) == ("done", 0, 6, 1)
+    found = tsir("search", "--text", "red", "--topk", "2")
+    assert [line.split()[1] for line in found.stdout.splitlines()] == [str(photos / "red1.png"), str(photos / "red0.png")]
+    Image.new("RGB", (9, 9), "blue").save(photos.parent / "sketch.png")
+    hits = json.loads(tsir("search", "--sketch", photos.parent / "sketch.png", "--json").stdout)["hits"]
+    assert "blue" in hits[0]["path"]
+    checked = tsir("check")
+    assert checked.exit_code == 0
+    assert "6 pictures, 6 vectors." in checked.stdout
+    assert "All is well." in checked.stdout
+
+
+def test_mistakes_are_one_line_and_exit_code_one(tsir: Tsir, photos: Path) -> None:
+    refused(tsir("load", "nowhere"), "no folder")
+    refused(tsir("search"), "asks for nothing")
+    refused(tsir("search", "--text", "red", "--table", "none"), "none")
+    refused(tsir("search", "--sketch", "no.png"), "cannot be read")
+    refused(tsir("up", "--images", "nowhere"), "no folder")
+    refused(tsir("up", "--client", photos), "make client")
+    refused(tsir("train", "no.yaml"), "no configuration")
+    refused(tsir("embed", "--out", "x.npz"), "one of --images")
+    refused(tsir("eval", "a", "b"), "a")
+
+
+def test_setting_that_cannot_be_used_is_named(tsir: Tsir, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOP_K", "many")
+    refused(tsir("search", "--text", "red"), "TOP_K")
+
+
+def test_port_in_use_is_said(tsir: Tsir) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        refused(tsir("serve", "--port", taken.getsockname()[1]), "in use")
+    refused(tsir("serve", "--host", "192.0.2.1"), "cannot listen on '192.0.2.1'")
+
+
+def test_vectors_are_written_with_their_names(tsir: Tsir, photos: Path, tmp_path: Path) -> None:
+    (photos / "below").mkdir()
+    Image.new("RGBA", (9, 9), (0, 0, 0, 0)).save(photos / "below" / "empty.png")
+    (tmp_path / "texts.txt").write_text("red\n\nGrün und blue\n", encoding="utf-8")
+    encoder = FakeEncoder()
+    assert tsir("embed", "--images", photos, "--out", tmp_path / "i.npz").exit_code == 0
+    assert tsir("embed", "--sketches", photos, "--out", tmp_path / "s.npz").exit_code == 0
+    assert tsir("embed", "--texts", tmp_path / "texts.txt", "--out", tmp_path / "t.npz").exit_code == 0
+    images = np.load(tmp_path / "i.npz")
+    assert list(images["names"]) == ["below/empty.png", *(f"{colour}{shade}.png" for colour in ("blue", "green", "red") for shade in "01")]
+    np.testing.assert_allclose(np.linalg.norm(images["vectors"], axis=1), 1, atol=1e-5)
+    with Image.open(photos / "red1.png") as picture:
+        np.testing.assert_allclose(images["vectors"][-1], encoder.images([picture])[0], atol=1e-5)
+    texts = np.load(tmp_path / "t.npz")
+    assert list(texts["names"]) == ["red", "", "Grün und blue"]
+    np.testing.assert_allclose(texts["vectors"], encoder.texts(["red", "", "Grün und blue"]), atol=1e-6)
+    (photos / "broken.png").write_bytes(b"x")
+    result = tsir("embed", "--images", photos, "--out", tmp_path / "b.npz", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["failed"] == 1
+    assert len(np.load(tmp_path / "b.npz")["names"]) == 7
+
+
+def test_benchmark_is_measured(tsir: Tsir, photos: Path, tmp_path: Path) -> None:
+    queries = tmp_path / "queries.jsonl"
+    lines = [{"id": colour, "text": colour, "sketch": None, "targets": [f"{colour}0.png"]} for colour in ("red", "green")]
+    queries.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    result = tsir("eval", photos, queries, "--json", "--html", tmp_path / "report.html")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["text"]["queries"] == 2
+    assert report["text"]["recall@5"] == 100
+    assert (tmp_path / "report.html").is_file()
+    assert "recall@10" in tsir("eval", photos, queries).stdout
+
+
+def test_library_moves_by_backup_and_restore(tsir: Tsir, photos: Path, tmp_path: Path) -> None:
+    tsir("load", photos)
+    saved = tsir("backup", tmp_path / "all.tsir")
+    assert saved.exit_code == 0, saved.output
+    restored = tsir("restore", tmp_path / "all.tsir", "--data-dir", tmp_path / "second")
+    assert restored.exit_code == 0, restored.output
+    hits = json.loads(tsir("search", "--text", "red", "--json", "--data-dir", tmp_path / "second").stdout)["hits"]
+    assert len(hits) == 6
+
+
+def test_schema_is_printed(tsir: Tsir) -> None:
+    assert json.loads(tsir("openapi").stdout)["openapi"].startswith("3.")
+
+
+# Real processes
+
+
+class Site:
+    """`tsir serve` or `tsir up` in a process of its own."""
+
+    def __init__(self, folder: Path, command: str = "serve", *arguments: str, **environment: str) -> None:
+        self.folder = folder
+        self.log = folder / "log"
+        with socket.socket() as free, socket.socket() as other:
+            free.bind(("127.0.0.1", 0))
+            other.bind(("127.0.0.1", 0))
+            self.port, self.client_port = free.getsockname()[1], other.getsockname()[1]
+        self.command = [sys.executable, "-m", "tests.serve", command, *arguments]
+        self.environment = {
+            **os.environ,
+            "DATA_DIR": str(folder / "data"),
+            "PORT": str(self.port),
+            "CLIENT_PORT": str(self.client_port),
+            "IMAGE_ROOTS": str(folder / "photos"),
+            **environment,
+        }
+        self.http = self._client()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def _client(self) -> httpx.Client:
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60, trust_env=False)
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self.command, env=self.environment, cwd=Path(__file__).parents[1], stdout=log, stderr=log)
+        wait_for(self.ready, self.log)
+
+    def ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return self.http.get("/health/ready").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def end(self, how: int) -> int:
+        assert self.process is not None
+        self.process.send_signal(how)
+        code = self.process.wait(60)
+        self.http.close()
+        self.http = self._client()
+        self.process = None
+        return code
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Another command on the same DATA_DIR."""
+        command = [sys.executable, "-m", "tests.serve", *arguments]
+        return subprocess.run(command, env=self.environment, cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=120)
+
+
+def wait_for(true: Callable[[], bool], log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def new_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    made: list[Site] = []
+
+    def make(*arguments: str, **environment: str) -> Site:
+        made.append(Site(tmp_path, *arguments, **environment))
+        return made[-1]
+
+    yield make
+    for site in made:
+        if site.process is not None:
+            site.end(signal.SIGKILL)
+        site.http.close()
+
+
+def job_of(site: Site, id: int) -> dict[str, Any]:
+    job: dict[str, Any] = site.http.get(f"/api/v1/jobs/{id}").json()
+    return job
+
+
+def test_nothing_is_lost_when_the_server_is_killed(new_site: Callable[..., Site], tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(300):
+        Image.new("RGB", (200, 100), (number % 256, number // 2, 9)).save(folder / f"{number:03}.png")
+    site = new_site("serve")
+    site.start()
+    for _ in range(2):
+        job = site.http.post("/api/v1/collections/tsir/imports", json={"path": str(folder)}).json()
+        wait_for(lambda: job_of(site, job["id"])["done"] > 20 or job_of(site, job["id"])["state"] == "done", site.log)  # noqa: B023
+        site.end(signal.SIGKILL)
+        site.start()
+    wait_for(lambda: all(job["state"] == "done" for job in site.http.get("/api/v1/jobs").json()["jobs"]), site.log)
+    assert site.http.post("/img/count").json() == 300
+    assert site.end(signal.SIGTERM) == 0
+    checked = site.run("check", "--json")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    report = json.loads(checked.stdout)
+    assert (report["images"], report["vectors"], report["problems"]) == (300, 300, [])
+
+
+def test_other_commands_ask_the_server_that_holds_the_library(new_site: Callable[..., Site], photos: Path, tmp_path: Path) -> None:
+    site = new_site("serve", IMAGE_ROOTS="", API_KEYS="secret")
+    site.start()
+    note = tmp_path / "data" / "server.json"
+    wait_for(note.exists, site.log)
+    assert note.stat().st_mode & 0o077 == 0
+    loaded = site.run("load", str(photos), "--table", "mine")
+    assert loaded.returncode == 0, loaded.stderr
+    assert "6 imported" in loaded.stdout
+    found = site.run("search", "--text", "red", "--table", "mine", "--topk", "1")
+    assert "red1.png" in found.stdout
+    over_http = site.http.post("/api/v1/collections/mine/imports", json={"path": str(photos)}, headers={"X-API-Key": "secret"})
+    assert over_http.status_code == 403
+    locked = site.run("check")
+    assert locked.returncode == 1
+    assert locked.stderr.startswith("tsir: The library in")
+    assert "Traceback" not in locked.stderr
+    assert site.end(signal.SIGINT) == 0
+    assert not note.exists()
+
+
+def test_second_server_on_the_same_library_says_so(new_site: Callable[..., Site]) -> None:
+    site = new_site("serve")
+    site.start()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    second = site.run("serve", "--port", str(port))
+    assert second.returncode == 1
+    assert "in use by another process" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_up_serves_gui_and_api_on_one_origin_and_imports_the_folder(new_site: Callable[..., Site], photos: Path, tmp_path: Path) -> None:
+    dist = tmp_path / "dist"
+    (dist / "assets").mkdir(parents=True)
+    (dist / "index.html").write_text("<title>the page</title>")
+    (dist / "assets" / "app-1a2b.js").write_text("1")
+    site = new_site("up", "--client", str(dist), "--images", str(photos), IMAGE_ROOTS="")
+    for expected in ("6 imported, 0 skipped", "0 imported, 6 skipped"):
+        site.start()
+        wait_for(lambda: expected in site.log.read_text(), site.log)  # noqa: B023
+        with httpx.Client(base_url=f"http://127.0.0.1:{site.client_port}", trust_env=False) as gui:
+            assert gui.post("/img/count").json() == 6
+            assert gui.get("/health/ready").json()["status"] == "ok"
+            assert gui.get("/api/v1/system").json()["import_roots"] == [str(photos)]
+            for path in ("/", "/some/view", "/index.html"):
+                page = gui.get(path)
+                assert (page.status_code, page.text) == (200, "<title>the page</title>")
+                assert "script-src 'self'" in page.headers["content-security-policy"]
+                assert page.headers["cache-control"] == "no-cache"
+            assert "immutable" in gui.get("/assets/app-1a2b.js").headers["cache-control"]
+            assert "window._env_" in gui.get("/env-config.js").text
+            for path in ("/assets/no.js", "/..%2f..%2flog", "/%2e%2e/log"):
+                assert "ready" not in gui.get(path).text
+            assert gui.get("/assets/no.js").status_code == 404
+            assert gui.post("/api/v1/collections/tsir/search", data={"text": "red"}).status_code == 200
+        assert site.end(signal.SIGINT) == 0
+    assert f"http://127.0.0.1:{site.client_port}" in site.log.read_text()
+
+
+def test_sample_gallery_makes_room_for_ones_own_pictures(new_site: Callable[..., Site], photos: Path, tmp_path: Path) -> None:
+    dist = tmp_path / "dist"
+    dist.mkdir()
+    (dist / "index.html").write_text("page")
+    site = new_site("up", "--client", str(dist))
+    site.start()
+    wait_for(lambda: "sample-gallery: " in site.log.read_text() and "imported" in site.log.read_text(), site.log)
+    assert site.http.post("/img/count").json() > 100
+    assert site.end(signal.SIGINT) == 0
+    own = new_site("up", "--client", str(dist), "--images", str(photos))
+    own.start()
+    wait_for(lambda: "made room for yours" in own.log.read_text() and own.http.post("/img/count").json() == 6, own.log)
+
+
+def test_running_server_stops_at_once_while_it_is_watched(new_site: Callable[..., Site], photos: Path) -> None:
+    for number in range(500):
+        Image.new("RGB", (300, 200), (number % 256, number // 2, 9)).save(photos / f"{number:03}.png")
+    site = new_site("serve")
+    site.start()
+    job = site.http.post("/api/v1/collections/tsir/imports", json={"path": str(photos)}).json()
+    with site.http.stream("GET", f"/api/v1/jobs/{job['id']}/events") as stream:
+        lines = stream.iter_lines()
+        assert next(lines).startswith("data: ")
+        assert site.end(signal.SIGTERM) == 0
+    site.start()
+    wait_for(lambda: job_of(site, job["id"])["state"] == "done", site.log)
+    assert site.http.post("/img/count").json() == 506

@@ -20,16 +20,17 @@ Shoot = Callable[[Page, str], None]
 
 
 # Every value that the bar of each import shows, as it changes.
-KEEP_PROGRESS = """() => {
+KEEP_PROGRESS = """
     window.progress = {}
-    new MutationObserver(() => {
+    window.progressObserver = new MutationObserver(() => {
         for (const job of document.querySelectorAll(".job")) {
             const value = job.querySelector("progress").getAttribute("value")
             const seen = window.progress[job.dataset.job] ??= []
             if (value !== null && Number(value) !== seen.at(-1)) seen.push(Number(value))
         }
-    }).observe(document.body, { subtree: true, childList: true, attributes: true })
-}"""
+    })
+    window.progressObserver.observe(document, { subtree: true, childList: true, attributes: true })
+"""
 
 
 def new_collection(page: Page, name: str) -> Locator:
@@ -57,8 +58,8 @@ def picture(path: Path, colour: str) -> Path:
 
 
 def test_folder_is_imported_with_a_progress_bar_to_the_end(site: Site, page: Page, shoot: Shoot) -> None:
+    page.add_init_script(KEEP_PROGRESS)
     page.goto(site.gui)
-    page.evaluate(KEEP_PROGRESS)
     panel = new_collection(page, "holidays")
     expect(panel.get_by_label("Folder on the server")).to_have_value(str(site.photos))
     panel.get_by_role("button", name="Import folder").click()

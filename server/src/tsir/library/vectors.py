@@ -12,6 +12,7 @@ import logging
 import posixpath
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -269,13 +270,28 @@ class VectorStore:
         current = client.describe_index(name, present[0], timeout=TIMEOUT_READ)["index_type"] if present else None
         if current != wanted:
             if current is not None:
-                client.release_collection(name, timeout=TIMEOUT_WRITE)
-                client.drop_index(name, present[0], timeout=TIMEOUT_WRITE)
+                self._drop_index(client, name, present[0])
             if wanted is not None:
                 params = client.prepare_index_params()
                 params.add_index("vector", index_type=wanted, index_name="vector", metric_type=self._metric, params=INDEX_PARAMS[wanted])
                 client.create_index(name, params, timeout=TIMEOUT_BUILD)
         client.load_collection(name, timeout=TIMEOUT_BUILD)
+
+    @staticmethod
+    def _drop_index(client: Any, name: str, index: str) -> None:
+        """Release the collection and drop its index. A server may say for a moment after the release that it is still loaded."""
+        from pymilvus.exceptions import MilvusException
+
+        deadline = time.monotonic() + TIMEOUT_WRITE
+        while True:
+            client.release_collection(name, timeout=TIMEOUT_WRITE)
+            try:
+                client.drop_index(name, index, timeout=TIMEOUT_WRITE)
+                return
+            except MilvusException as error:
+                if "is loaded" not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.2)
 
     @property
     def _metric(self) -> str:

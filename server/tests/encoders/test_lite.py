@@ -127,6 +127,14 @@ def test_light_lines_on_a_dark_ground_are_the_same_drawing() -> None:
     assert same.mean() < 2
 
 
+def test_two_towers_for_drawings_are_joined_part_by_part() -> None:
+    first = np.array([[2.0, 0, 0, 3, 0.5], [0, 4, 1, 0, 0.5]], np.float32)
+    second = np.array([[0, 5.0, 0, 1], [0, 1, 1, 0]], np.float32)
+    how = {"parts": [2, 2], "words": 1.0, "shapes": 0.5, "shares": [0.6, 0.0, 0.8]}
+    half = 0.6 / np.sqrt(2)
+    np.testing.assert_allclose(module.joined(first, second, how), [[half, half, 0, 0, 0.8], [0, 0.6, 0, 0, 0.8]], atol=1e-6)
+
+
 def test_fingerprint_is_that_of_the_files(encoder: Encoder) -> None:
     manifest = json.loads((module.WEIGHTS / "manifest.json").read_text())
     assert module.fingerprint() == manifest["fingerprint"] == encoder.fingerprint

@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tsir.encoders.lite import preprocess
-from tsir.encoders.lite.encoder import fingerprint
+from tsir.encoders.lite.encoder import FILES, fingerprint
 from tsir.training.minilm import tokenizer_json
-from tsir.training.towers import DIM, LiteModel
-
-FILES = ("image.xml", "image.bin", "sketch.xml", "sketch.bin", "text.xml", "text.bin", "tokenizer.json")
+from tsir.training.towers import DIM, SHAPES, WORDS, DrawingTower, LiteModel
 
 
 def _converted(tower: nn.Module, side: int) -> Any:
@@ -70,5 +68,25 @@ def export(model: LiteModel, folder: Path, photos: NDArray[np.uint8], about: dic
     (partial / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     folder.mkdir(parents=True, exist_ok=True)
     for name in (*FILES, "manifest.json"):
-        (partial / name).replace(folder / name)
+        if (partial / name).exists():
+            (partial / name).replace(folder / name)
     partial.rmdir()
+
+
+def export_drawing(tower: DrawingTower, folder: Path, joined: dict[str, Any], about: dict[str, Any]) -> None:
+    """Add a second tower for drawings to the graphs in ``folder``.
+
+    ``joined``: how the encoder joins both towers: ``words`` and ``shapes`` (weights of the second beside 1 for the first) and ``shares``
+    (lengths of words, shapes and rest in the result). ``about`` is added to what the manifest says.
+    """
+    import nncf
+    import openvino
+
+    tower.eval().requires_grad_(False)
+    graph = nncf.compress_weights(_converted(tower, preprocess.SKETCH_SIDE), mode=nncf.CompressWeightsMode.INT8_ASYM)
+    openvino.save_model(graph, folder / "drawing.xml")
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8")) | about | {"drawing": {"parts": [WORDS, SHAPES], **joined}}
+    for _ in range(2):  # the fingerprint covers what stands in the manifest beside it
+        path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+        manifest["fingerprint"] = fingerprint(folder)

@@ -1,5 +1,5 @@
 # mypy: disable-error-code="misc, no-any-return, no-untyped-call"
-"""The recipe of the lite model: captions and words, sketches, joining, export.
+"""The recipe of the lite model: captions and words, sketches, joining, export, drawing.
 
 The lower two thirds of the trunks stay as they were pretrained; their output is cached (``cache.py``), several random views of
 each picture.
@@ -9,6 +9,7 @@ Everything above is trained on it:
 * ``sketches``: the photo tower's `shapes` branch and the sketch tower, on pairs of photo and sketch, classes and QuickDraw.
 * ``joining``: the sketch tower's `words` head, so that a drawing is also found by what it is.
 * ``export``: int8 graphs.
+* ``drawing``: a second tower for drawings, trained against those graphs (``drawing.py``).
 
 The first two need nothing of each other and may run at the same time (``stages=[captions]`` and ``stages=[sketches]``).
 """
@@ -28,13 +29,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tsir.encoders.lite import preprocess
+from tsir.encoders.lite import load, preprocess
 from tsir.training import cache, data, minilm, words
 from tsir.training.corpus import Corpus
-from tsir.training.export import export
+from tsir.training.drawing import Drawing
+from tsir.training.export import export, export_drawing
 from tsir.training.loop import Config, Stage, learning_rate, train
 from tsir.training.losses import contrastive, soft_labels
-from tsir.training.towers import SHAPES, WORDS, Branch, Head, LiteModel, PhotoTower, SketchTower, TextTower
+from tsir.training.towers import SHAPES, WORDS, Branch, DrawingTower, Head, LiteModel, PhotoTower, SketchTower, TextTower
 
 log = logging.getLogger(__name__)
 
@@ -384,6 +386,15 @@ def calibration(corpus: Corpus) -> NDArray[np.uint8]:
     return np.stack([np.asarray(preprocess.prepare_photo(photo)) for photo in photos])
 
 
+def _second_tower(corpus: Corpus) -> None:
+    """Train the second tower for drawings against the graphs in ``out``, and add it to them."""
+    config, out = corpus.config, Path(corpus.config["out"])
+    stage = train(Drawing(corpus, load(folder=out)), config["drawing"], corpus.work / "drawing.pt", corpus.seed, config)
+    assert isinstance(stage, Drawing)
+    export_drawing(DrawingTower(stage.lower, stage.shapes, stage.words), out, config["drawing"]["joined"], {})
+    log.info("added the second tower for drawings to %s", out)
+
+
 def run(config: Config) -> None:
     """Run the stages that the config lists; a stage that is done is loaded, not trained again."""
     torch.set_num_threads(int(config["threads"]))
@@ -395,6 +406,8 @@ def run(config: Config) -> None:
         captions = train(Captions(corpus), config["captions"], corpus.work / "captions.pt", seed, config)
     if last or "sketches" in stages:
         sketches = train(Sketches(corpus), config["sketches"], corpus.work / "sketches.pt", seed, config)
+    if "drawing" in stages and not last:
+        _second_tower(corpus)
     if not last:
         return
     assert isinstance(captions, Captions) and isinstance(sketches, Sketches)
@@ -407,3 +420,5 @@ def run(config: Config) -> None:
         about = {"recipe": "lite", "seed": seed, "steps": {name: config[name]["steps"] for name in ("captions", "sketches", "joining")}}
         export(assemble(corpus, captions, sketches, head.eval()), Path(config["out"]), calibration(corpus), about)
         log.info("wrote %s", config["out"])
+    if "drawing" in stages:
+        _second_tower(corpus)

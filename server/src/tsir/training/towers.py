@@ -154,6 +154,24 @@ class SketchTower(nn.Module):
         return torch.cat([words * self.shares[0], shapes * self.shares[1], rest * self.shares[2]], 1)
 
 
+class DrawingTower(nn.Module):
+    """A second tower for drawings (``drawing.py``): its unit `words` and unit `shapes`, for the encoder to join with those of the first."""
+
+    def __init__(self, lower: nn.ModuleList, shapes: Branch, words: Head) -> None:
+        super().__init__()
+        self.lower, self.shapes, self.words = lower, shapes, words
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Uint8 [n, 224, 224, 3] -> [n, 511], two unit vectors a row."""
+        x = _pixels(pixels)
+        x = torch.cat([x, x.flip(3)], 0)
+        for layer in self.lower:
+            x = layer(x)
+        features = self.shapes.features(x)
+        heads = (self.words(features), self.shapes.head(features))
+        return torch.cat([SketchTower.both(F.normalize(head, dim=-1)) for head in heads], 1)
+
+
 class TextTower(nn.Module):
     """Words -> `words`."""
 

@@ -25,7 +25,25 @@ BATCH = 16  # pictures per run of a graph: larger is no faster on a CPU and take
 MAX_TOKENS = 64  # of a text; the captions of the training data have 8 to 40
 PHOTO_SIDE, SKETCH_SIDE = preprocess.PHOTO_SIDE, preprocess.SKETCH_SIDE
 
+FILES = ("image.xml", "image.bin", "sketch.xml", "sketch.bin", "drawing.xml", "drawing.bin", "text.xml", "text.bin", "tokenizer.json")
+
 Graph = Callable[..., npt.NDArray[np.float32]]
+
+
+def joined(first: Vectors, second: Vectors, how: dict[str, Any]) -> Vectors:
+    """The vectors of two towers for drawings as one: rows ``[words | shapes | rest]`` and rows ``[words | shapes]`` -> float32 [n, dim].
+
+    ``how`` (of the manifest): ``parts``, the lengths of words and shapes; ``words`` and ``shapes``, the weight of the second beside 1 for
+    the first; ``shares``, the lengths of words, shapes and rest in the result.
+    """
+    out = np.zeros_like(first)
+    start = 0
+    for length, name, share in zip(how["parts"], ("words", "shapes"), how["shares"], strict=False):
+        part = slice(start, start + length)
+        out[:, part] = share * unit(unit(first[:, part]) + how[name] * unit(second[:, part]))
+        start += length
+    out[:, start] = how["shares"][2]
+    return out
 
 
 class LiteEncoder:
@@ -97,6 +115,10 @@ class _Requests:
         return np.array(result[self._compiled.outputs[0]], dtype=np.float32)
 
 
+def _both(first: Graph, second: Graph, how: dict[str, Any]) -> Graph:
+    return lambda pixels: joined(first(pixels), second(pixels), how)
+
+
 def load(device: str = "auto", threads: int | None = None, folder: Path = WEIGHTS) -> Encoder:
     """Load the graphs in ``folder`` (a second or so), each run by ``threads`` CPU threads (None: all cores).
 
@@ -118,18 +140,30 @@ def load(device: str = "auto", threads: int | None = None, folder: Path = WEIGHT
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
         core = openvino.Core()
-        graphs = [_Requests(core.compile_model(folder / f"{name}.xml", "CPU", settings)) for name in ("image", "sketch", "text")]
+
+        def graph(name: str) -> Graph:
+            return _Requests(core.compile_model(folder / f"{name}.xml", "CPU", settings))
+
+        image, sketch, text = (graph(name) for name in ("image", "sketch", "text"))
+        if "drawing" in manifest:
+            sketch = _both(sketch, graph("drawing"), manifest["drawing"])
     except (OSError, ValueError, RuntimeError) as error:
         raise EncoderUnavailable(
             f"The weights of 'lite' in {folder} cannot be read ({error}): restore them with `git checkout`."
         ) from error
-    image, sketch, text = graphs
     return LiteEncoder(folder, manifest, image, sketch, text, tokenizer)
 
 
 def fingerprint(folder: Path = WEIGHTS) -> str:
-    """Compute anew what the manifest says: sixteen hex digits of the graphs, the tokenizer and the preprocessing version."""
+    """Compute anew what the manifest says: sixteen hex digits of the graphs, the tokenizer, the preprocessing version, and of how two
+    towers for drawings are joined, where there are two.
+    """
+    manifest = folder / "manifest.json"
+    drawing = json.loads(manifest.read_text(encoding="utf-8")).get("drawing") if manifest.exists() else None
     digest = hashlib.sha256(f"preprocess {preprocess.VERSION}\n".encode())
-    for name in ("image.xml", "image.bin", "sketch.xml", "sketch.bin", "text.xml", "text.bin", "tokenizer.json"):
-        digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
+    for name in FILES:
+        if drawing or not name.startswith("drawing"):
+            digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
+    if drawing:
+        digest.update(json.dumps(drawing, sort_keys=True).encode())
     return digest.hexdigest()[:16]

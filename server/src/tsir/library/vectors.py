@@ -60,7 +60,9 @@ TIMEOUT_BUILD = 900.0
 """Seconds. Building or loading an index of a million vectors takes minutes."""
 
 INDEX_PARAMS: dict[str, dict[str, int]] = {
-    "HNSW": {"M": 16, "efConstruction": 200},
+    # Of 39,000 real photos with a filter that lets a tenth through, M = 24 finds 1 to 5 points more of the ten nearest than M = 16 does,
+    # and M = 32 no more than 24.
+    "HNSW": {"M": 24, "efConstruction": 300},
     "IVF_FLAT": {"nlist": 1024},
     "IVF_SQ8": {"nlist": 1024},
     "FLAT": {},
@@ -410,7 +412,7 @@ class VectorStore:
                     limit=k,
                     filter=expression,
                     output_fields=["vector"] if with_vectors else [],
-                    search_params={"metric_type": self._metric, "params": _search_params(index, k)},
+                    search_params={"metric_type": self._metric, "params": _search_params(index, k, bool(expression))},
                     timeout=self._patience,
                     consistency_level=consistency,
                 ),
@@ -468,9 +470,10 @@ def _pixels(name: str, value: int) -> int:
     return int(value)
 
 
-def _search_params(index: str, k: int) -> dict[str, int]:
+def _search_params(index: str, k: int, filtered: bool) -> dict[str, int]:
     if index == "HNSW":
-        return {"ef": min(32_768, max(128, 2 * k))}
+        # A filter breaks the graph's paths: with ef = 128 a tenth of the ten nearest were missed, with 1,024 about 6 in 100; it costs 2 ms.
+        return {"ef": min(32_768, max(1024 if filtered else 256, 2 * k))}
     if index in ("IVF_FLAT", "IVF_SQ8"):
         return {"nprobe": 64}
     if index == "DISKANN":

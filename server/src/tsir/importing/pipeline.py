@@ -190,13 +190,17 @@ class Import:
     def _begun(self, items: Iterable[Item]) -> Iterator[tuple[int, Image]]:
         """Note the pictures in the catalog; what needs a vector goes on."""
         for chunk in chunks(self._decoded(items), self._settings.batch_size):
+            # Taken before the catalog is asked: what it calls new may have got its vector, and left the set, by the time of the answer.
+            before = set(self._in_flight)
             begun = self._line.patiently(self._library.begin, self._collection, [entry.new for entry in chunk])
+            fresh: dict[int, Image] = {}
             for entry, row in zip(chunk, begun, strict=True):
-                if row.status == "known" or row.id in self._in_flight:
+                if row.status == "known" or row.id in before or row.id in fresh:
                     self._progress.add(done=1)
                 else:
-                    self._in_flight.add(row.id)
-                    yield row.id, entry.pixels
+                    fresh[row.id] = entry.pixels
+            self._in_flight.update(fresh)
+            yield from fresh.items()
 
     def _encoded(self, begun: Iterable[tuple[int, Image]]) -> Iterator[tuple[list[int], Vectors]]:
         for chunk in chunks(begun, self._settings.batch_size):

@@ -237,7 +237,7 @@ def embed(
     device: Device = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write vectors of photos, drawings or texts to a file."""
+    """Write vectors of photos, drawings or texts to a file, computed in fp32 unless PRECISION says otherwise."""
     from tsir.commands import models
     from tsir.errors import InvalidInput
 
@@ -245,6 +245,8 @@ def embed(
     if len(given) != 1:
         raise InvalidInput("Say what to encode: one of --images FOLDER, --sketches FOLDER, --texts FILE.")
     settings = _working(configured(model=model, weights=weights, device=device))
+    if settings.precision == "auto":  # what is compared elsewhere should be exact rather than quick
+        settings = settings.model_copy(update={"precision": "fp32"})
     kind, source = given[0]
     _finish(not models.embed(settings, kind, source, out, as_json=as_json))  # type: ignore[arg-type]
 

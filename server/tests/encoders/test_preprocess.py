@@ -137,10 +137,10 @@ def test_display_p3_becomes_srgb() -> None:
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     assert near(opened(saved(scene(), "PNG", icc_profile=lab)).image, (8, 24), RED, 0), "a profile that does not fit is ignored"
     assert near(opened(saved(scene(), "PNG", icc_profile=b"nonsense")).image, (8, 24), RED, 0), "a broken one too"
-    assert not near(opened(saved(scene(), "PNG", icc_profile=_swapped_primaries())).image, (8, 24), RED, 40)
+    assert not near(opened(saved(scene(), "PNG", icc_profile=swapped_primaries())).image, (8, 24), RED, 40)
 
 
-def _swapped_primaries() -> bytes:
+def swapped_primaries() -> bytes:
     """An sRGB profile whose red and blue primaries are exchanged, so that its use is visible."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     profile = profile.replace(b"sRGB", b"test").replace("sRGB".encode("utf-16-be"), "test".encode("utf-16-be"))

@@ -11,7 +11,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from tests.encoders import clip_by_hand
+from tests.encoders.test_preprocess import swapped_primaries
 from tsir.encoders.base import Encoder, fuse
+from tsir.encoders.preprocess import open_picture, photo_for
 from tsir.errors import EncoderUnavailable, InvalidInput
 from tsir.settings import Settings
 
@@ -98,6 +100,16 @@ def test_photos_of_every_shape_give_the_official_vectors(paper: Encoder, numbers
     expected = clip_by_hand.picture(reference_pixels(image), numbers, "visual")
     np.testing.assert_allclose(paper.images([image])[0], expected, atol=1e-4)
     np.testing.assert_allclose(paper.images([paper.prepare_photo(image)])[0], expected, atol=1e-4)
+
+
+def test_a_photo_with_a_colour_profile_gives_the_official_vector(paper: Encoder, numbers: Numbers, tmp_path: Path) -> None:
+    """The authors' code takes the numbers in the file for sRGB, whatever its profile says; thumbnails are shown in true colours."""
+    photo(90, 64).save(tmp_path / "a.png", icc_profile=swapped_primaries())
+    picture = open_picture(tmp_path / "a.png", max_bytes=2**20, max_pixels=10**6)
+    stored = Image.open(tmp_path / "a.png").convert("RGB")
+    assert picture.as_stored.tobytes() == stored.tobytes() != picture.image.tobytes()
+    expected = clip_by_hand.picture(reference_pixels(stored), numbers, "visual")
+    np.testing.assert_allclose(paper.images([photo_for(paper, picture)])[0], expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "CMYK", "LA"])

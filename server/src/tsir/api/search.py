@@ -10,7 +10,7 @@ from PIL.Image import Image
 from tsir.api.deps import CollectionName, StateDep
 from tsir.api.schemas import SearchResult, Text
 from tsir.api.state import State
-from tsir.encoders.preprocess import open_picture, open_sketch
+from tsir.encoders.preprocess import open_picture, open_sketch, pixels_for
 from tsir.errors import TooLarge
 from tsir.importing.pipeline import least_sides
 from tsir.searching.query import MAX_LIMIT, Query, check_text, parse_filter, parse_weights
@@ -89,7 +89,7 @@ def _open_example(state: State, data: bytes) -> Image:
     short, long = least_sides(state.encoder) or (None, None)
     settings = state.settings
     limits = {"max_bytes": settings.max_upload_bytes, "max_pixels": settings.max_pixels}
-    return open_picture(data, **limits, min_side=short, min_long_side=long).image
+    return pixels_for(state.encoder, open_picture(data, **limits, min_side=short, min_long_side=long))
 
 
 async def read_upload(state: State, upload: UploadFile | None) -> bytes | None:

@@ -16,7 +16,7 @@ from rich.progress import Progress as Bar
 
 from tsir.commands.terminal import counting, print_json, say
 from tsir.encoders.base import Encoder, Vectors
-from tsir.encoders.preprocess import open_sketch
+from tsir.encoders.preprocess import open_sketch, photo_for
 from tsir.encoders.registry import load_encoder
 from tsir.encoders.weights import WeightsInfo, convert_weights, get_weights, list_weights, verify_weights
 from tsir.errors import InvalidInput, NotFound, TsirError
@@ -98,7 +98,7 @@ def _encode(
             if kind == "sketches":
                 pictures.append(encoder.prepare_sketch(open_sketch(path, **limits)))
             else:
-                pictures.append(encoder.prepare_photo(open_for(encoder, path, settings, least).image))
+                pictures.append(photo_for(encoder, open_for(encoder, path, settings, least)))
             names.append(path.relative_to(source).as_posix())
         except TsirError as error:  # noqa: PERF203
             say(f"skipping {path}: {error}")

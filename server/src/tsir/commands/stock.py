@@ -14,7 +14,7 @@ from tsir.api.jobs import detail
 from tsir.api.schemas import JobDetail, JobOut, SearchResult
 from tsir.commands import remote
 from tsir.commands.terminal import following, print_json, report, say
-from tsir.encoders.preprocess import open_picture, open_sketch
+from tsir.encoders.preprocess import open_picture, open_sketch, pixels_for
 from tsir.errors import InvalidInput, NotFound
 from tsir.importing.jobs import JobRunner
 from tsir.importing.mend import encode_unfinished
@@ -160,7 +160,7 @@ def _find_here(
         image = None
         if "image" in data:
             short, long = least_sides(encoders.main) or (None, None)
-            image = open_picture(data["image"], **limits, min_side=short, min_long_side=long).image
+            image = pixels_for(encoders.main, open_picture(data["image"], **limits, min_side=short, min_long_side=long))
         text, not_text = words.get("text"), words.get("not_text")
         query = Query(collection, text=text, not_text=not_text, sketch=sketch, image=image, like=like, limit=limit)
         return SearchResult.of(search(library, encoders.of(library.collection(collection)), query))

@@ -29,7 +29,8 @@ class Encoder(Protocol):
     default_weights: dict[str, float]
     """Fusion weight of each query part ("text", "sketch", "image", "not_text") when the user names none."""
     scaled_decode: bool
-    """Whether a JPEG may be decoded at a reduced size: several times faster, vectors change slightly."""
+    """Whether a JPEG may be decoded at a reduced size: several times faster, vectors change slightly. An encoder that says no also gets
+    the colours as the file has them, without colour management: what its authors' code reads."""
 
     def prepare_photo(self, image: Image) -> Image:
         """Bring a photo to the model's input geometry (RGB, resized, cropped or padded). Idempotent; runs in decode workers."""

@@ -33,6 +33,7 @@ from PIL import (
 from PIL import Image as PILImage
 from PIL.Image import Exif, Image, Transpose
 
+from tsir.encoders.base import Encoder
 from tsir.errors import InvalidImage, TooLarge
 
 SUFFIXES = frozenset(
@@ -64,6 +65,8 @@ class Picture:
 
     image: Image
     """8-bit RGB in sRGB, upright, transparency on white; smaller than the file's picture when a reduced decode was allowed."""
+    as_stored: Image
+    """The same without colour management, RGB values as the file has them; `image` itself where that makes no difference."""
     width: int
     """Of the full picture as shown, pixels."""
     height: int
@@ -108,6 +111,16 @@ def open_picture(
         raise TooLarge("The picture unfolds to more pixels than it may.") from None
     except Exception as error:  # decoders raise almost anything on broken bytes
         raise InvalidImage(_broken(kind, error)) from None
+
+
+def pixels_for(encoder: Encoder, picture: Picture) -> Image:
+    """The decoded photo as the encoder wants to see it: as the file has it for one that reproduces others' vectors."""
+    return picture.image if encoder.scaled_decode else picture.as_stored
+
+
+def photo_for(encoder: Encoder, picture: Picture) -> Image:
+    """The photo, ready for the encoder."""
+    return encoder.prepare_photo(pixels_for(encoder, picture))
 
 
 def open_sketch(data: bytes | Path, *, max_bytes: int, max_pixels: int) -> Image:
@@ -188,14 +201,21 @@ def _decode(data: bytes, kind: str, max_pixels: int, least: tuple[int, int] | No
         image = _flatten(image)
         if least and (scale := _fraction(image, least)) > 1:
             image = image.reduce(scale)
-        image = _to_srgb(image, profile)
+        as_stored = image if image.mode == "RGB" else None
+        converted = _to_srgb(image, profile)
+        if as_stored is None:
+            as_stored = image.convert("RGB") if profile and image.mode != "LAB" else converted
+        image = converted
         turn = None if kind == "TIFF" else _TURNS.get(exif.orientation)
         if turn is not None:
+            same = as_stored is image
             image = image.transpose(turn)
+            as_stored = image if same else as_stored.transpose(turn)
         if turn in _SIDEWAYS:
             width, height = height, width
     return Picture(
         image,
+        as_stored,
         width,
         height,
         kind,

@@ -23,7 +23,7 @@ from PIL.Image import Image
 from rich.table import Table
 
 from tsir.encoders.base import Encoder, Vectors, alone, unit
-from tsir.encoders.preprocess import open_picture, open_sketch
+from tsir.encoders.preprocess import open_picture, open_sketch, photo_for
 from tsir.errors import InvalidImage, InvalidInput, TooLarge
 from tsir.evaluation import metrics
 from tsir.evaluation.benchmark import Benchmark, Query, read_benchmark
@@ -259,7 +259,7 @@ def _photo(path: Path, encoder: Encoder, short: int | None) -> Image | str:
     long = max(short, LONG_SIDE) if short else None
     try:
         picture = open_picture(path, max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS, min_side=short, min_long_side=long)
-        return encoder.prepare_photo(picture.image)
+        return photo_for(encoder, picture)
     except (InvalidImage, TooLarge) as error:
         return str(error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tsir.encoders.base import Encoder
+from tsir.encoders.preprocess import photo_for
 from tsir.errors import EncoderMismatch
 from tsir.importing.pipeline import least_sides, read_again
 from tsir.library.library import Library
@@ -36,7 +37,7 @@ def encode_unfinished(library: Library, encoder_of: Callable[[Collection], Encod
                     failures.append(picture)
                 else:
                     ids.append(image.id)
-                    batch.append(encoder.prepare_photo(picture.image))
+                    batch.append(photo_for(encoder, picture))
             if batch:
                 info = EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim)
                 library.finish(collection.name, ids, encoder.images(batch), encoder=info)

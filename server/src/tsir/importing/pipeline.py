@@ -21,7 +21,7 @@ from PIL import Image as PILImage
 from PIL.Image import Image
 
 from tsir.encoders.base import Encoder, Vectors
-from tsir.encoders.preprocess import Picture, Unreadable, open_picture
+from tsir.encoders.preprocess import Picture, Unreadable, open_picture, photo_for
 from tsir.errors import InvalidImage, TooLarge
 from tsir.importing.scan import Batch, Item
 from tsir.importing.stages import Line
@@ -181,7 +181,7 @@ class Import:
                 self._library.files.write_thumbnails(picture.content_hash, picture.image)
             except OSError as error:  # a full disk: they are made again when they are asked for
                 log.warning("No thumbnails of %s: %s", item.name, error)
-            return _Decoded(_new_image(item, picture), self._encoder.prepare_photo(picture.image))
+            return _Decoded(_new_image(item, picture), photo_for(self._encoder, picture))
         except (InvalidImage, TooLarge) as error:
             if self._library.files.is_upload(item.file.path) and not isinstance(error, Unreadable):
                 self.refused.append(item.file.path)

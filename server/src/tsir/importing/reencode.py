@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from PIL.Image import Image as Pixels
 
 from tsir.encoders.base import Encoder, Vectors
+from tsir.encoders.preprocess import photo_for
 from tsir.importing.pipeline import AHEAD_BATCHES, Progress, Workshop, chunks, least_sides, read_again
 from tsir.importing.stages import Line
 from tsir.library.library import Library
@@ -40,7 +41,7 @@ def reencode(
 
     def decode(image: Image) -> tuple[int, Pixels] | JobFailure:
         picture = read_again(image, encoder, settings, least)
-        return picture if isinstance(picture, JobFailure) else (image.id, encoder.prepare_photo(picture.image))
+        return picture if isinstance(picture, JobFailure) else (image.id, photo_for(encoder, picture))
 
     def decoded() -> Iterator[tuple[int, Pixels]]:
         running: deque[Future[tuple[int, Pixels] | JobFailure]] = deque()

@@ -81,8 +81,9 @@ def mismatch(collection: Collection, running: Encoder) -> EncoderMismatch:
     """The error for a collection of another encoder: names both, and the command that re-encodes."""
     built, name = collection.encoder, collection.name
     described = f"{built.name!r}" if built.name != running.name else f"{built.name!r} with other weights ({built.fingerprint})"
+    before = " and the WEIGHTS that it was built with" if built.name == running.name else ""
     other = f"{running.name!r}" if built.name != running.name else f"{running.name!r} ({running.fingerprint})"
     return EncoderMismatch(
         f"The collection {name!r} was built with the encoder {described}, but the one that runs is {other}. "
-        f"Re-encode it with `tsir reencode {name} --encoder {running.name}`, or start with MODEL={built.name}."
+        f"Re-encode it with `tsir reencode {name} --encoder {running.name}`, or start with MODEL={built.name}{before}."
     )

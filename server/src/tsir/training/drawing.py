@@ -29,7 +29,7 @@ from torch.nn import functional as F
 
 from tsir.encoders.base import Encoder
 from tsir.encoders.lite import preprocess
-from tsir.training import data, drawings
+from tsir.training import data, drawings, icons
 from tsir.training.augment import photo_view
 from tsir.training.corpus import Corpus
 from tsir.training.loop import Stage
@@ -79,6 +79,11 @@ def _sketch_ink(sample: data.Sample) -> NDArray[np.uint8]:
 
 def _synthetic_ink(sample: data.Sample, seed: Sequence[int]) -> NDArray[np.uint8]:
     return _ink(drawings.synthetic_sketch(sample.picture(), np.random.default_rng(seed)))
+
+
+def _icon_ink(icon: icons.Icon) -> NDArray[np.uint8]:
+    drawn = icons.render_icon(icon)
+    return np.zeros((SIDE, SIDE), np.uint8) if drawn is None else _ink(drawn)
 
 
 def _inks(call: Callable[..., NDArray[np.uint8]], *columns: Sequence[Any]) -> NDArray[np.uint8]:
@@ -165,6 +170,9 @@ class Drawing(Stage):
             ],
             "sy": [],
         }
+        words = {*(thing(drawing.word) for drawing in corpus.drawings), *(thing(sample.meta["class"]) for sample in corpus.photos)}
+        found = icons.read_icons(Path(options["icons"]), words, thing, options["icons_each"]) if options["icons"] else []
+        self.inks["ic"] = [_array(work.parent / "ink" / "ic.npy", lambda: _inks(_icon_ink, found))] if found else []
         drawn = [*corpus.photos, *corpus.flickr]  # photos that strokes are taken from, in the gallery's order
         for view in range(options["views"]["synthetic"]):
             seeds = [[self.seed, 9, view, i] for i in range(len(drawn))]
@@ -193,11 +201,12 @@ class Drawing(Stage):
         self.labels = {
             "sk": np.array([index[thing(sample.meta["class"])] for sample in corpus.sketches]),
             "qd": np.array([index[name] for name in quick]),
+            "ic": np.array([index[icon.thing] for icon in found], dtype=np.int64),
         }
         place = {sample.key: row for row, sample in enumerate(corpus.photos)}
         self.drawn_from = torch.tensor([place.get(sample.meta.get("photo") or "", -1) for sample in corpus.sketches])
         self.chance = {}
-        for name, power in (("sk", options["balance"]), ("qd", 0.0)):
+        for name, power in (("sk", options["balance"]), ("qd", 0.0), ("ic", options["balance"])):
             size = np.bincount(self.labels[name], minlength=len(self.things))[self.labels[name]]
             chance = size.astype(np.float64) ** -power
             self.chance[name] = chance / chance.sum()
@@ -205,9 +214,9 @@ class Drawing(Stage):
         self.names = F.normalize(torch.from_numpy(spoken), dim=-1)
 
         # captions that name something drawn: rows (caption, photo) of each thing
-        found = mentions(self.things, captions)
+        spoken_of = mentions(self.things, captions)
         self.of_caption = np.repeat(np.arange(self.flickr), [len(sample.meta["captions"]) for sample in corpus.flickr])
-        self.naming = {index[name]: rows for name, rows in found.items() if len(rows) >= 3}
+        self.naming = {index[name]: rows for name, rows in spoken_of.items() if len(rows) >= 3}
         self.nameable = {name: np.flatnonzero(np.isin(labels, list(self.naming))) for name, labels in self.labels.items()}
         self.prototypes = nn.Parameter(self._first_prototypes())
         self.scales = nn.Parameter(torch.tensor([math.log(20.0)] * 5))
@@ -272,12 +281,14 @@ class Drawing(Stage):
         scenes = rng.choice(self.nameable["qd"], batch["scenes"], replace=False)
         qd = np.concatenate([scenes, rng.choice(len(self.labels["qd"]), batch["drawings"], replace=False)])
         sy = rng.choice(self.objects + self.flickr, batch["synthetic"], replace=False)
-        ink = torch.cat([self._loaded("sk", sk, rng), self._loaded("qd", qd, rng), self._loaded("sy", sy, rng)])
+        ic = rng.choice(len(self.labels["ic"]), batch["icons"], replace=False, p=self.chance["ic"]) if batch["icons"] else qd[:0]
+        drawn_by = {"sk": sk, "qd": qd, "ic": ic, "sy": sy}
+        ink = torch.cat([self._loaded(name, rows, rng) for name, rows in drawn_by.items() if len(rows)])
         said, shown = self.parts(redrawn(ink, torch.Generator().manual_seed(int(rng.integers(2**62)))))
 
         gallery = self.gallery[int(rng.integers(len(self.gallery)))]
         scales, balance = self.scales.exp().clamp(max=80.0), (2 * self.balance).sigmoid()
-        labels = torch.from_numpy(np.concatenate([self.labels["sk"][sk], self.labels["qd"][qd]]))
+        labels = torch.from_numpy(np.concatenate([self.labels[name][rows] for name, rows in drawn_by.items() if name != "sy"]))
         drawn = len(labels)
 
         # photos by drawing

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import numpy as np
@@ -20,6 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from tests.fakes import FakeEncoder
+from tests.processes import Site, wait_for
 from tsir import cli
 from tsir.commands import models
 from tsir.encoders import registry
@@ -170,66 +168,6 @@ def test_schema_is_printed(tsir: Tsir) -> None:
 # Real processes
 
 
-class Site:
-    """`tsir serve` or `tsir up` in a process of its own."""
-
-    def __init__(self, folder: Path, command: str = "serve", *arguments: str, **environment: str) -> None:
-        self.folder = folder
-        self.log = folder / "log"
-        with socket.socket() as free, socket.socket() as other:
-            free.bind(("127.0.0.1", 0))
-            other.bind(("127.0.0.1", 0))
-            self.port, self.client_port = free.getsockname()[1], other.getsockname()[1]
-        self.command = [sys.executable, "-m", "tests.serve", command, *arguments]
-        self.environment = {
-            **os.environ,
-            "DATA_DIR": str(folder / "data"),
-            "PORT": str(self.port),
-            "CLIENT_PORT": str(self.client_port),
-            "IMAGE_ROOTS": str(folder / "photos"),
-            **environment,
-        }
-        self.http = self._client()
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def _client(self) -> httpx.Client:
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60, trust_env=False)
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command, env=self.environment, cwd=Path(__file__).parents[1], stdout=log, stderr=log)
-        wait_for(self.ready, self.log)
-
-    def ready(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, self.log.read_text()
-        try:
-            return self.http.get("/health/ready").status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    def end(self, how: int) -> int:
-        assert self.process is not None
-        self.process.send_signal(how)
-        code = self.process.wait(60)
-        self.http.close()
-        self.http = self._client()
-        self.process = None
-        return code
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Another command on the same DATA_DIR."""
-        command = [sys.executable, "-m", "tests.serve", *arguments]
-        return subprocess.run(command, env=self.environment, cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=120)
-
-
-def wait_for(true: Callable[[], bool], log: Path) -> None:
-    deadline = time.monotonic() + 120
-    while not true():
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.1)
-
-
 @pytest.fixture
 def new_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
     made: list[Site] = []
@@ -243,32 +181,6 @@ def new_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
         if site.process is not None:
             site.end(signal.SIGKILL)
         site.http.close()
-
-
-def job_of(site: Site, id: int) -> dict[str, Any]:
-    job: dict[str, Any] = site.http.get(f"/api/v1/jobs/{id}").json()
-    return job
-
-
-def test_nothing_is_lost_when_the_server_is_killed(new_site: Callable[..., Site], tmp_path: Path) -> None:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for number in range(300):
-        Image.new("RGB", (200, 100), (number % 256, number // 2, 9)).save(folder / f"{number:03}.png")
-    site = new_site("serve")
-    site.start()
-    for _ in range(2):
-        job = site.http.post("/api/v1/collections/tsir/imports", json={"path": str(folder)}).json()
-        wait_for(lambda: job_of(site, job["id"])["done"] > 20 or job_of(site, job["id"])["state"] == "done", site.log)  # noqa: B023
-        site.end(signal.SIGKILL)
-        site.start()
-    wait_for(lambda: all(job["state"] == "done" for job in site.http.get("/api/v1/jobs").json()["jobs"]), site.log)
-    assert site.http.post("/img/count").json() == 300
-    assert site.end(signal.SIGTERM) == 0
-    checked = site.run("check", "--json")
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    report = json.loads(checked.stdout)
-    assert (report["images"], report["vectors"], report["problems"]) == (300, 300, [])
 
 
 def test_other_commands_ask_the_server_that_holds_the_library(new_site: Callable[..., Site], photos: Path, tmp_path: Path) -> None:
@@ -357,5 +269,5 @@ def test_running_server_stops_at_once_while_it_is_watched(new_site: Callable[...
         assert next(lines).startswith("data: ")
         assert site.end(signal.SIGTERM) == 0
     site.start()
-    wait_for(lambda: job_of(site, job["id"])["state"] == "done", site.log)
+    wait_for(lambda: site.http.get(f"/api/v1/jobs/{job['id']}").json()["state"] == "done", site.log)
     assert site.http.post("/img/count").json() == 506

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.library import crashing
-from tests.library.conftest import ENCODER, axis, new_image
+from tests.library.conftest import axis
 from tsir.library.library import Library, _scalars
 from tsir.library.records import Filter
 from tsir.settings import Settings
@@ -163,40 +160,3 @@ def test_check_finds_lost_files_and_strays(settings: Settings, photos_folder: Pa
         assert report.clean
         assert any("drive" in note for note in report.notes)
         assert library.count("photos") == crashing.PICTURES - 1
-
-
-def test_random_kills_lose_and_double_nothing(settings: Settings, photos_folder: Path) -> None:
-    """An import of 600 pictures, killed again and again at random moments."""
-    seed = random.randrange(10**6)
-    rng = random.Random(seed)
-    code = "import sys; from tests.library import test_crashes; test_crashes.import_many(sys.argv[1])"
-    arguments = crashing.arguments(settings)
-    kills = 0
-    for _ in range(6):
-        process = subprocess.Popen([sys.executable, "-c", code, arguments], cwd=Path(__file__).parents[2])
-        try:
-            process.wait(rng.uniform(1.5, 5))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            kills += 1
-        process.wait()
-    import_many(arguments)
-    with Library.open(settings) as library:
-        hits = library.search("photos", axis(1), 1000, fresh=True)
-        assert len({hit.image.path for hit in hits}) == len(hits) == 600, f"seed {seed}, {kills} kills"
-        complete(library)
-
-
-def import_many(arguments: str) -> None:
-    settings = crashing.parse(arguments)
-    with Library.open(settings) as library:
-        library.create_collection("photos", ENCODER)
-        for start in range(0, 600, 10):
-            items = [new_image(settings.roots[0] / f"{n}.jpg") for n in range(start, start + 10)]
-            same = library.unchanged("photos", [item.file for item in items])
-            todo = [item for item in items if item.file.path not in same]
-            if todo:
-                begun = library.begin("photos", todo)
-                ids = [entry.id for entry in begun if entry.status == "new"]
-                if ids:
-                    library.finish("photos", ids, np.stack([axis(1, id) for id in ids]))

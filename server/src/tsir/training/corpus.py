@@ -40,9 +40,13 @@ class Corpus:
 
     @functools.cached_property
     def sketch_trunk(self) -> efficientnet.EfficientNetLite:
-        """The pretrained trunk with the batch-norm statistics of drawings instead of photos."""
-        net = efficientnet.pretrained(self.config["sketch"]["trunk"])
-        path = self.work / "sketch-trunk.pt"
+        """The first sketch tower's trunk."""
+        return self.drawn_trunk(self.config["sketch"]["trunk"])
+
+    def drawn_trunk(self, variant: str) -> efficientnet.EfficientNetLite:
+        """A pretrained trunk with the batch-norm statistics of drawings instead of photos."""
+        net = efficientnet.pretrained(variant)
+        path = self.work / f"sketch-trunk-{variant}.pt"
         if path.exists():
             net.load_state_dict(torch.load(path, weights_only=True))
             return net.eval()

@@ -148,8 +148,9 @@ class Drawing(Stage):
         options = self.options = corpus.config["drawing"]
         self.seed, work = corpus.seed, corpus.work / f"drawing-{encoder.fingerprint}"
         cut = options["cut"]
-        self.lower = nn.ModuleList(corpus.sketch_trunk.layers[:cut]).requires_grad_(False)
-        self.shapes = Branch(corpus.sketch_trunk, cut, options["hidden"], SHAPES, options["dropout"], heads=4)
+        trunk = corpus.drawn_trunk(options["trunk"])
+        self.lower = nn.ModuleList(trunk.layers[:cut]).requires_grad_(False)
+        self.shapes = Branch(trunk, cut, options["hidden"], SHAPES, options["dropout"], heads=4)
         self.words = Head(self.shapes.pool.outputs, options["hidden"] // 2, WORDS, options["dropout"])
 
         # drawings, as ink
@@ -310,8 +311,9 @@ class Drawing(Stage):
         prototypes = F.normalize(self.prototypes, dim=-1)
         loss = loss + weight["names"] * F.cross_entropy(scales[3] * shown[:drawn] @ prototypes.T, labels, label_smoothing=0.05)
         # strokes of a photo
-        synthetic = 2 * scales[0] * scores[drawn:]
-        loss = loss + weight["synthetic"] * F.cross_entropy(synthetic, torch.from_numpy(sy))
+        if len(sy):
+            synthetic = 2 * scales[0] * scores[drawn:]
+            loss = loss + weight["synthetic"] * F.cross_entropy(synthetic, torch.from_numpy(sy))
         # a caption and a drawing of something in it
         rows = np.concatenate(
             [np.arange(len(sk), len(sk) + len(scenes)), np.flatnonzero(np.isin(self.labels["sk"][sk], list(self.naming)))]

@@ -181,7 +181,7 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
 def main(config_path: Path, overrides: list[str]) -> None:
     """Run the recipe that the config names: ``tsir.training.<recipe>.run(config)``."""
     config = read_config(config_path, overrides)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)  # progress, whoever logs
     recipes = ("lite", "task_former")
     if config["recipe"] not in recipes:
         raise InvalidInput(f"There is no recipe {config['recipe']!r}; there are {', '.join(recipes)}.")

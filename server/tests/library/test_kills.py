@@ -1,0 +1,137 @@
+"""Whole servers, killed again and again while they import: in the end every picture is there once."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.processes import Site, wait_for
+from tests.services.fixtures import MariaDB, Milvus
+from tsir.library.library import Library
+from tsir.library.records import Image as Stored
+from tsir.settings import Settings
+
+KILLS = int(os.environ.get("TSIR_KILLS", "10"))
+"""Imports per pair of stores."""
+PICTURES = 500
+
+
+def picture(rng: np.random.Generator) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize((64, 48)).save(data, "PNG", compress_level=1)
+    return data.getvalue()
+
+
+@contextmanager
+def uploading(site: Site, rng: np.random.Generator) -> Iterator[set[str]]:
+    """Upload pictures one after the other meanwhile; gives the hashes of those that were acknowledged."""
+    acknowledged: set[str] = set()
+    over = threading.Event()
+
+    def work() -> None:
+        with httpx.Client(base_url=f"http://127.0.0.1:{site.port}", timeout=10, trust_env=False) as http:
+            while not over.wait(0.1):
+                data = picture(rng)
+                try:
+                    answer = http.post("/api/v1/collections/tsir/imports", files={"files": ("a.png", data)})
+                except httpx.HTTPError:
+                    continue
+                assert answer.status_code in (202, 503), answer.text
+                if answer.status_code == 202:
+                    acknowledged.add(hashlib.sha256(data).hexdigest())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield acknowledged
+    finally:
+        over.set()
+        thread.join()
+
+
+def idle(site: Site) -> Callable[[], bool]:
+    """Whether no job is left to do."""
+
+    def answer() -> bool:
+        try:
+            reply = site.http.get("/api/v1/jobs?limit=1000")
+        except httpx.HTTPError:
+            return False
+        return reply.status_code == 200 and not {job["state"] for job in reply.json()["jobs"]} & {"queued", "running"}
+
+    return answer
+
+
+def stored(library: Library) -> list[Stored]:
+    images: list[Stored] = []
+    cursor: str | None = None
+    while True:
+        page, cursor = library.images("tsir", cursor=cursor, limit=1000)
+        images += page
+        if cursor is None:
+            return images
+
+
+@pytest.mark.timeout(300 + 90 * KILLS)
+def test_imports_killed_at_random_moments_lose_and_double_nothing(
+    settings: Settings, photos_folder: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    seed = random.randrange(10**6)
+    rng, draw = random.Random(seed), np.random.default_rng(seed)
+    stores: list[MariaDB | Milvus] = []
+    environment = {"IMAGE_ROOTS": str(photos_folder)}
+    if settings.milvus_uri and settings.database_url:
+        environment |= {"MILVUS_URI": settings.milvus_uri, "DATABASE_URL": settings.database_url.get_secret_value()}
+        stores = [request.getfixturevalue("milvus_server"), request.getfixturevalue("mariadb_server")]
+    site = Site(tmp_path, "serve", **environment)
+    expected: set[str] = set()
+    site.start()
+    try:
+        for turn in range(KILLS):
+            folder = photos_folder / f"{turn:03}"
+            folder.mkdir()
+            for number in range(PICTURES):
+                data = picture(draw)
+                (folder / f"{number:03}.png").write_bytes(data)
+                expected.add(hashlib.sha256(data).hexdigest())
+            job = site.http.post("/api/v1/collections/tsir/imports", json={"path": str(folder)})
+            assert job.status_code == 202, job.text
+            with uploading(site, draw) as acknowledged:
+                time.sleep(rng.uniform(0, 3))
+                if stores and turn % 5 > 2:
+                    with stores[turn % 5 - 3].down(kill=rng.random() < 0.5):
+                        time.sleep(rng.uniform(0, 3))
+                else:
+                    site.end(signal.SIGKILL)
+                    site.start()
+            expected |= acknowledged
+            wait_for(idle(site), site.log)
+        assert site.end(signal.SIGTERM) == 0
+    finally:
+        if site.process is not None:
+            site.end(signal.SIGKILL)
+        site.http.close()
+
+    with Library.open(settings) as library:
+        images = stored(library)
+        times = Counter(image.content_hash for image in images)
+        assert not expected - set(times), f"pictures are missing (seed {seed})"
+        assert set(times.values()) == {1}, f"pictures are there twice (seed {seed})"
+        assert all(library.files.thumbnail(image.content_hash, size) for image in images for size in ("small", "large"))
+        report = library.check()
+        assert report.clean, (seed, report)
+        assert report.images == report.vectors == len(images)

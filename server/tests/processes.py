@@ -1,0 +1,73 @@
+"""Real processes of the program, on free ports, with the encoder whose vectors can be computed by hand."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+
+class Site:
+    """`tsir serve` or `tsir up` in a process of its own."""
+
+    def __init__(self, folder: Path, command: str = "serve", *arguments: str, **environment: str) -> None:
+        self.folder = folder
+        self.log = folder / "log"
+        with socket.socket() as free, socket.socket() as other:
+            free.bind(("127.0.0.1", 0))
+            other.bind(("127.0.0.1", 0))
+            self.port, self.client_port = free.getsockname()[1], other.getsockname()[1]
+        self.command = [sys.executable, "-m", "tests.serve", command, *arguments]
+        self.environment = {
+            **os.environ,
+            "DATA_DIR": str(folder / "data"),
+            "PORT": str(self.port),
+            "CLIENT_PORT": str(self.client_port),
+            "IMAGE_ROOTS": str(folder / "photos"),
+            **environment,
+        }
+        self.http = self._client()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def _client(self) -> httpx.Client:
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60, trust_env=False)
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self.command, env=self.environment, cwd=Path(__file__).parents[1], stdout=log, stderr=log)
+        wait_for(self.ready, self.log)
+
+    def ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return self.http.get("/health/ready").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def end(self, how: int) -> int:
+        assert self.process is not None
+        self.process.send_signal(how)
+        code = self.process.wait(60)
+        self.http.close()
+        self.http = self._client()
+        self.process = None
+        return code
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Another command on the same DATA_DIR."""
+        command = [sys.executable, "-m", "tests.serve", *arguments]
+        return subprocess.run(command, env=self.environment, cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=120)
+
+
+def wait_for(true: Callable[[], bool], log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)

@@ -278,6 +278,18 @@ def child(settings: Settings, folder: Path, kind: str) -> subprocess.Popen[str]:
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
 
 
+def test_a_library_that_outgrows_the_embedded_store_is_told(
+    library: Library, runner: JobRunner, album: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tsir.library.library.EMBEDDED_LIMIT", 3)
+    fill(album, 3)
+    load(runner, album)
+    assert "MILVUS_URI" not in caplog.text
+    fill(album, 1, start=3)
+    load(runner, album)
+    assert "4 pictures are more than" in caplog.text and "MILVUS_URI" in caplog.text
+
+
 def test_kill_at_any_moment_loses_and_doubles_nothing(settings: Settings, album: Path) -> None:
     fill(album, 60)
     for kill_at in (0, 24):  # pictures done

@@ -18,8 +18,6 @@ from tsir.searching.query import MAX_LIMIT
 router = APIRouter(tags=["system"])
 
 PACKAGES = ("fastapi", "pymilvus", "milvus-lite", "sqlalchemy", "pillow", "openvino", "torch")
-EMBEDDED_LIMIT = 100_000
-"""Pictures beyond which Milvus Lite answers in more than about 50 ms."""
 
 
 @router.head("/health/live", include_in_schema=False)
@@ -96,8 +94,7 @@ def advice(state: State, collections: list[Collection], working: set[str]) -> li
         found.append("Everyone who reaches this server can read and change it: set API_KEYS.")
     if not settings.roots:
         found.append("No server folder may be imported: set IMAGE_ROOTS to allow some; uploads work without.")
-    if settings.vectors_embedded and sum(collection.count for collection in collections) > EMBEDDED_LIMIT:
-        found.append(f"More than {EMBEDDED_LIMIT:,} pictures: the embedded vector store gets slow; move to a Milvus server (MILVUS_URI).")
+    found += filter(None, [state.library.advice(collections)])
     for collection in collections:
         try:
             if collection.state != "reencoding":

@@ -220,6 +220,8 @@ class JobRunner:
             with line:
                 message = self._do(job, line, progress, refused)
             state: JobState = "done"
+            if advice := self._library.advice():
+                log.warning(advice)
         except Stopped:
             state = "queued" if self._stopping.is_set() else "cancelled"
         except _Again:

@@ -60,6 +60,9 @@ log = logging.getLogger(__name__)
 
 NAME = re.compile("[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
+EMBEDDED_LIMIT = 100_000
+"""Images beyond which Milvus Lite, which compares a query with every one of them, is slower than people like to wait."""
+
 FLAT_LIMIT = 10_000
 """Images up to which an exact search is as quick as an index, on a Milvus server; more get HNSW."""
 
@@ -168,6 +171,18 @@ class Library:
     def collections(self) -> list[Collection]:
         """All collections, by name."""
         return self.catalog.collections()
+
+    def advice(self, collections: Sequence[Collection] | None = None) -> str | None:
+        """What to do about a library that has outgrown its stores, or None. `collections`: all of them, where they are known already."""
+        if not self.store.embedded:
+            return None
+        count = sum(collection.count for collection in (self.collections() if collections is None else collections))
+        if count <= EMBEDDED_LIMIT:
+            return None
+        return (
+            f"{count:,} pictures are more than the embedded vector store is good for (about {EMBEDDED_LIMIT:,}): searches get slow. "
+            "Start a Milvus server, name it in MILVUS_URI, and move the library there with `tsir backup` and `tsir restore`."
+        )
 
     def collection(self, name: str) -> Collection:
         """One collection with its counts."""

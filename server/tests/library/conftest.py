@@ -18,27 +18,42 @@ from tsir.settings import Settings
 ENCODER = EncoderInfo("fake", "f00d", 8)
 
 
+SERVICES = [pytest.param(pair, marks=pytest.mark.services) for pair in ("services", "lite+mariadb", "standalone+sqlite")]
+EVERY_PAIR = pytest.mark.parametrize("settings", ["embedded", *SERVICES], indirect=True)
+"""For tests that run on one embedded store and one server, too, not only on two of a kind."""
+
+
 @pytest.fixture(params=["embedded", pytest.param("services", marks=pytest.mark.services)])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
-    """A fresh library: SQLite and Milvus Lite in a folder, or a new database on MariaDB and Milvus standalone."""
+    """A fresh library: SQLite and Milvus Lite in a folder, or a new database on MariaDB and Milvus standalone, or one of each."""
     photos = tmp_path / "photos"
     photos.mkdir()
     common = {"data_dir": tmp_path / "data", "image_roots": str(photos), "_env_file": None}
     if request.param == "embedded":
         yield Settings(**common)
         return
+    pair = request.param
+    uri = None if pair == "lite+mariadb" else request.getfixturevalue("milvus_uri")
+    if pair == "standalone+sqlite":
+        settings = Settings(milvus_uri=uri, **common)
+        yield settings
+        _drop_vectors(settings)
+        return
     url = request.getfixturevalue("mariadb_url")
-    uri = request.getfixturevalue("milvus_uri")
     name = "test_" + hashlib.sha256(str(tmp_path).encode()).hexdigest()[:16]
     server = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     database = sa.make_url(url).set(database=name).render_as_string(hide_password=False)
     settings = Settings(database_url=database, milvus_uri=uri, **common)
     yield settings
+    _drop_vectors(settings)
+    with server.connect() as connection:
+        connection.execute(sa.text(f"DROP DATABASE {name}"))
+
+
+def _drop_vectors(settings: Settings) -> None:
     with Library.open(settings) as library:
         for left in library.store.names(library.vectors_prefix()):
             library.store.drop(left)
-    with server.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name}"))
 
 
 @pytest.fixture

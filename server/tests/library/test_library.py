@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.library.conftest import ENCODER, axis, new_image
+from tests.library.conftest import ENCODER, EVERY_PAIR, axis, new_image
 from tsir.errors import Conflict, EncoderMismatch, InvalidInput, NotFound
 from tsir.library.library import Library
 from tsir.library.records import Begun, EncoderInfo, FileStat, Filter
@@ -84,6 +84,7 @@ def test_dropped_collection_can_be_created_anew_with_another_encoder(library: Li
 # Search
 
 
+@EVERY_PAIR
 def test_best_hits_come_first_with_cosine_scores(library: Library, add: Add) -> None:
     add({"far.jpg": axis(0, 1), "near.jpg": axis(1, 0.1), "exact.jpg": axis(1), "opposite.jpg": axis(-1)})
     hits = library.search("photos", axis(1), 10, fresh=True)
@@ -148,6 +149,7 @@ def test_empty_collection_finds_nothing(library: Library) -> None:
     assert library.search("photos", axis(1), 10) == []
 
 
+@EVERY_PAIR
 def test_a_write_just_made_is_found_by_a_fresh_search(library: Library, add: Add) -> None:
     for n in range(5):
         add({f"{n}.jpg": axis(1, n)})
@@ -157,6 +159,7 @@ def test_a_write_just_made_is_found_by_a_fresh_search(library: Library, add: Add
 # Filters
 
 
+@EVERY_PAIR
 def test_filters_are_applied_during_the_search(library: Library, add: Add, photos_folder: Path) -> None:
     summer, winter = datetime(2020, 7, 1, tzinfo=timezone.utc), datetime(2020, 12, 1, tzinfo=timezone.utc)
     add({"summer/wide.jpg": axis(1)}, width=4000, height=3000, taken_at=summer, location=(48.1, 11.5))
@@ -256,6 +259,7 @@ def test_renamed_file_keeps_its_vector(library: Library, add: Add, photos_folder
     assert names(library, axis(1)) == ["new.jpg"]
 
 
+@EVERY_PAIR
 def test_changed_file_becomes_a_new_image(library: Library, add: Add, photos_folder: Path) -> None:
     (before,) = add({"a.jpg": axis(1)})
     (after,) = library.begin("photos", [new_image(photos_folder / "a.jpg", "new content")])
@@ -482,6 +486,7 @@ def test_vectors_come_back_as_stored(library: Library, add: Add) -> None:
 # Deleting
 
 
+@EVERY_PAIR
 def test_deleted_image_is_gone_and_its_id_is_never_used_again(library: Library, add: Add, photos_folder: Path) -> None:
     a, b = add({"a.jpg": axis(1), "b.jpg": axis(1, 0.1)})
     assert library.delete_images("photos", [b.id, b.id, 10**9]) == 1
@@ -559,6 +564,7 @@ def test_reencoding_can_be_given_up_or_changed(library: Library, add: Add) -> No
     assert library.check().clean
 
 
+@EVERY_PAIR
 def test_deleted_and_moved_images_are_right_after_the_swap(library: Library, add: Add, photos_folder: Path) -> None:
     a, b, c = add({"a/a.jpg": axis(1), "a/b.jpg": axis(0, 1), "a/c.jpg": axis(0, 0, 1)})
     generation = library.begin_reencode("photos", EncoderInfo("other", "beef", 8))

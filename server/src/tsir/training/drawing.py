@@ -1,5 +1,5 @@
 # mypy: disable-error-code="misc, no-any-return, no-untyped-call"
-"""The sketch tower that ships, trained against finished photo and text towers.
+"""The towers for drawings that ship, each trained against finished photo and text towers.
 
 Photos and words have vectors that no longer change, so every step can compare its drawings with all training photos at once
 instead of with a few in the batch, and all of the processor's time goes into the drawings: they are drawn anew in every step
@@ -32,7 +32,7 @@ from tsir.encoders.lite import preprocess
 from tsir.training import data, drawings, icons
 from tsir.training.augment import photo_view
 from tsir.training.corpus import Corpus
-from tsir.training.loop import Stage
+from tsir.training.loop import Config, Stage
 from tsir.training.towers import PHOTO_SCALE, SHAPES, WORDS, Branch, Head
 
 log = logging.getLogger(__name__)
@@ -143,9 +143,9 @@ def mentions(names: Sequence[str], captions: Sequence[str]) -> dict[str, NDArray
 class Drawing(Stage):
     """Sketch tower with its two heads, on frozen vectors of photos, captions and names."""
 
-    def __init__(self, corpus: Corpus, encoder: Encoder) -> None:
+    def __init__(self, corpus: Corpus, encoder: Encoder, options: Config) -> None:
         super().__init__()
-        options = self.options = corpus.config["drawing"]
+        self.options = options
         self.seed, work = corpus.seed, corpus.work / f"drawing-{encoder.fingerprint}"
         cut = options["cut"]
         trunk = corpus.drawn_trunk(options["trunk"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,20 +74,21 @@ def export(model: LiteModel, folder: Path, photos: NDArray[np.uint8], about: dic
     partial.rmdir()
 
 
-def export_drawing(tower: DrawingTower, folder: Path, joined: dict[str, Any], about: dict[str, Any]) -> None:
-    """Add a second tower for drawings to the graphs in ``folder``.
+def export_drawings(towers: Sequence[DrawingTower], folder: Path, how: dict[str, Any]) -> None:
+    """Write the two towers for drawings into ``folder``, in place of the sketch tower there.
 
-    ``joined``: how the encoder joins both towers: ``words`` and ``shapes`` (weights of the second beside 1 for the first) and ``shares``
-    (lengths of words, shapes and rest in the result). ``about`` is added to what the manifest says.
+    ``how`` the encoder joins both: ``words`` and ``shapes`` (weights of the second beside 1 for the first) and ``shares`` (lengths of
+    words, shapes and rest in the result).
     """
     import nncf
     import openvino
 
-    tower.eval().requires_grad_(False)
-    graph = nncf.compress_weights(_converted(tower, preprocess.SKETCH_SIDE), mode=nncf.CompressWeightsMode.INT8_ASYM)
-    openvino.save_model(graph, folder / "drawing.xml")
+    for name, tower in zip(("sketch", "drawing"), towers, strict=True):
+        tower.eval().requires_grad_(False)
+        graph = nncf.compress_weights(_converted(tower, preprocess.SKETCH_SIDE), mode=nncf.CompressWeightsMode.INT8_ASYM)
+        openvino.save_model(graph, folder / f"{name}.xml")
     path = folder / "manifest.json"
-    manifest = json.loads(path.read_text(encoding="utf-8")) | about | {"drawing": {"parts": [WORDS, SHAPES], **joined}}
+    manifest = json.loads(path.read_text(encoding="utf-8")) | {"drawing": {"parts": [WORDS, SHAPES], **how}}
     for _ in range(2):  # the fingerprint covers what stands in the manifest beside it
         path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         manifest["fingerprint"] = fingerprint(folder)

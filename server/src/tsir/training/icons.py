@@ -65,8 +65,10 @@ def _shown(name: str) -> str:
 def read_icons(folder: Path, things: Collection[str], thing: Callable[[str], str], each: int) -> list[Icon]:
     """Icons of the given things, at most ``each`` of a thing, from as many sets as possible. ``thing`` gives the common name of a name.
 
-    ``folder`` is the package's folder ``json``. An icon that several sets share is taken once.
+    ``folder`` is the package's folder ``json``. An icon that several sets share is taken once. Raises FileNotFoundError without the folder.
     """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder; `npm install @iconify/json` makes it, drawing.towers in the config names it")
     found: dict[str, list[list[Icon]]] = {}
     bodies: set[str] = set()
     for path in sorted(folder.glob("*.json")):

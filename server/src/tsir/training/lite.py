@@ -9,7 +9,7 @@ Everything above is trained on it:
 * ``sketches``: the photo tower's `shapes` branch and the sketch tower, on pairs of photo and sketch, classes and QuickDraw.
 * ``joining``: the sketch tower's `words` head, so that a drawing is also found by what it is.
 * ``export``: int8 graphs.
-* ``drawing``: a second tower for drawings, trained against those graphs (``drawing.py``).
+* ``drawing``: two towers for drawings, trained against those graphs (``drawing.py``), in place of the one that helped to train them.
 
 The first two need nothing of each other and may run at the same time (``stages=[captions]`` and ``stages=[sketches]``).
 """
@@ -33,7 +33,7 @@ from tsir.encoders.lite import load, preprocess
 from tsir.training import cache, data, minilm, words
 from tsir.training.corpus import Corpus
 from tsir.training.drawing import Drawing
-from tsir.training.export import export, export_drawing
+from tsir.training.export import export, export_drawings
 from tsir.training.loop import Config, Stage, learning_rate, train
 from tsir.training.losses import contrastive, soft_labels
 from tsir.training.towers import SHAPES, WORDS, Branch, DrawingTower, Head, LiteModel, PhotoTower, SketchTower, TextTower
@@ -386,13 +386,17 @@ def calibration(corpus: Corpus) -> NDArray[np.uint8]:
     return np.stack([np.asarray(preprocess.prepare_photo(photo)) for photo in photos])
 
 
-def _second_tower(corpus: Corpus) -> None:
-    """Train the second tower for drawings against the graphs in ``out``, and add it to them."""
+def _drawing_towers(corpus: Corpus) -> None:
+    """Train the towers for drawings against the graphs in ``out``, and add them to these."""
     config, out = corpus.config, Path(corpus.config["out"])
-    stage = train(Drawing(corpus, load(folder=out)), config["drawing"], corpus.work / "drawing.pt", corpus.seed, config)
-    assert isinstance(stage, Drawing)
-    export_drawing(DrawingTower(stage.lower, stage.shapes, stage.words), out, config["drawing"]["joined"], {})
-    log.info("added the second tower for drawings to %s", out)
+    encoder, towers = load(folder=out), []
+    for number, own in enumerate(config["drawing"]["towers"], 1):
+        options = {**config["drawing"], **own}
+        stage = train(Drawing(corpus, encoder, options), options, corpus.work / f"drawing-{number}.pt", corpus.seed, config)
+        assert isinstance(stage, Drawing)
+        towers.append(DrawingTower(stage.lower, stage.shapes, stage.words))
+    export_drawings(towers, out, config["drawing"]["joined"])
+    log.info("added the towers for drawings to %s", out)
 
 
 def run(config: Config) -> None:
@@ -407,7 +411,7 @@ def run(config: Config) -> None:
     if last or "sketches" in stages:
         sketches = train(Sketches(corpus), config["sketches"], corpus.work / "sketches.pt", seed, config)
     if "drawing" in stages and not last:
-        _second_tower(corpus)
+        _drawing_towers(corpus)
     if not last:
         return
     assert isinstance(captions, Captions) and isinstance(sketches, Sketches)
@@ -421,4 +425,4 @@ def run(config: Config) -> None:
         export(assemble(corpus, captions, sketches, head.eval()), Path(config["out"]), calibration(corpus), about)
         log.info("wrote %s", config["out"])
     if "drawing" in stages:
-        _second_tower(corpus)
+        _drawing_towers(corpus)

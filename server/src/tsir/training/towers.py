@@ -155,7 +155,7 @@ class SketchTower(nn.Module):
 
 
 class DrawingTower(nn.Module):
-    """A second tower for drawings (``drawing.py``): its unit `words` and unit `shapes`, for the encoder to join with those of the first."""
+    """A tower for drawings (``drawing.py``): its unit `words` and unit `shapes`, for the encoder to join with those of another."""
 
     def __init__(self, lower: nn.ModuleList, shapes: Branch, words: Head) -> None:
         super().__init__()

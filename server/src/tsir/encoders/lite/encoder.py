@@ -31,12 +31,12 @@ Graph = Callable[..., npt.NDArray[np.float32]]
 
 
 def joined(first: Vectors, second: Vectors, how: dict[str, Any]) -> Vectors:
-    """The vectors of two towers for drawings as one: rows ``[words | shapes | rest]`` and rows ``[words | shapes]`` -> float32 [n, dim].
+    """The vectors of two towers for drawings as one: rows ``[words | shapes]`` of each -> float32 [n, words + shapes + 1].
 
     ``how`` (of the manifest): ``parts``, the lengths of words and shapes; ``words`` and ``shapes``, the weight of the second beside 1 for
     the first; ``shares``, the lengths of words, shapes and rest in the result.
     """
-    out = np.zeros_like(first)
+    out = np.zeros((len(first), sum(how["parts"]) + 1), dtype=np.float32)
     start = 0
     for length, name, share in zip(how["parts"], ("words", "shapes"), how["shares"], strict=False):
         part = slice(start, start + length)

@@ -201,11 +201,8 @@ def _decode(data: bytes, kind: str, max_pixels: int, least: tuple[int, int] | No
         image = _flatten(image)
         if least and (scale := _fraction(image, least)) > 1:
             image = image.reduce(scale)
-        as_stored = image if image.mode == "RGB" else None
-        converted = _to_srgb(image, profile)
-        if as_stored is None:
-            as_stored = image.convert("RGB") if profile and image.mode != "LAB" else converted
-        image = converted
+        plain, image = image, _to_srgb(image, profile)
+        as_stored = plain if plain.mode == "RGB" else plain.convert("RGB") if profile and plain.mode != "LAB" else image
         turn = None if kind == "TIFF" else _TURNS.get(exif.orientation)
         if turn is not None:
             same = as_stored is image
@@ -323,7 +320,7 @@ def _to_srgb(image: Image, profile: bytes | None) -> Image:
                 cache.popitem(last=False)
         if transform := cache[key]:
             return transform.apply(image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _transform(mode: str, profile: bytes | None) -> ImageCms.ImageCmsTransform | None:

@@ -26,7 +26,7 @@ SIDES: dict[ThumbnailSize, int] = {"small": 256, "large": 768}
 
 WEBP_QUALITY = 75
 WEBP_METHOD = 0
-"""A third of the time of Pillow's defaults (80, 4), for files of the same size: thumbnails are most of an import's work beside the encoder."""
+"""A third of the time of Pillow's defaults (80, 4), for files of the same size: they are most of an import's work beside encoding."""
 
 EVICT_TO = 0.9
 """A full cache is emptied to this share of its bound, so that eviction is rare."""

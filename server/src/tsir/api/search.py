@@ -10,9 +10,9 @@ from PIL.Image import Image
 from tsir.api.deps import CollectionName, StateDep
 from tsir.api.schemas import SearchResult, Text
 from tsir.api.state import State
-from tsir.encoders.preprocess import open_picture, open_sketch, pixels_for
+from tsir.encoders.preprocess import open_sketch, pixels_for
 from tsir.errors import TooLarge
-from tsir.importing.pipeline import least_sides
+from tsir.importing.pipeline import least_sides, open_for
 from tsir.searching.query import MAX_LIMIT, Query, check_text, parse_filter, parse_weights
 from tsir.searching.search import Found, search
 
@@ -86,10 +86,7 @@ async def read_example(state: State, upload: UploadFile | None) -> Image | None:
 
 def _open_example(state: State, data: bytes) -> Image:
     """Decode as imports do, so that a picture finds itself with a score of one. Blocking."""
-    short, long = least_sides(state.encoder) or (None, None)
-    settings = state.settings
-    limits = {"max_bytes": settings.max_upload_bytes, "max_pixels": settings.max_pixels}
-    return pixels_for(state.encoder, open_picture(data, **limits, min_side=short, min_long_side=long))
+    return pixels_for(state.encoder, open_for(state.encoder, data, state.settings, least_sides(state.encoder)))
 
 
 async def read_upload(state: State, upload: UploadFile | None) -> bytes | None:

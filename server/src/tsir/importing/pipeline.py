@@ -219,7 +219,7 @@ def least_sides(encoder: Encoder) -> tuple[int, int] | None:
     return side, max(side, SIDES["large"])
 
 
-def open_for(encoder: Encoder, path: Path, settings: Settings, least: tuple[int, int] | None) -> Picture:
+def open_for(encoder: Encoder, path: Path | bytes, settings: Settings, least: tuple[int, int] | None) -> Picture:
     """Decode a file for an encoder and thumbnails; `least` comes from `least_sides`. Raises InvalidImage and TooLarge."""
     short, long = least or (None, None)
     return open_picture(path, max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels, min_side=short, min_long_side=long)

@@ -11,7 +11,7 @@ import io
 import json
 import tarfile
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,11 @@ def rasterise(svg: Path, side: int = 384) -> Image.Image:
     """An SVG on white, RGB."""
     import resvg_py
 
-    layer = Image.open(io.BytesIO(bytes(resvg_py.svg_to_bytes(svg_path=str(svg), width=side, height=side)))).convert("RGBA")
+    return on_white(resvg_py.svg_to_bytes(svg_path=str(svg), width=side, height=side))
+
+
+def on_white(png: Iterable[int]) -> Image.Image:
+    """The bytes of a PNG with transparency -> RGB."""
+    layer = Image.open(io.BytesIO(bytes(png))).convert("RGBA")
     ground = Image.new("RGBA", layer.size, "white")
     return Image.alpha_composite(ground, layer).convert("RGB")

@@ -171,8 +171,10 @@ class Drawing(Stage):
             ],
             "sy": [],
         }
-        words = {*(thing(drawing.word) for drawing in corpus.drawings), *(thing(sample.meta["class"]) for sample in corpus.photos)}
-        found = icons.read_icons(Path(options["icons"]), words, thing, options["icons_each"]) if options["icons"] else []
+        quick = [thing(drawing.word) for drawing in corpus.drawings]
+        classed = [thing(sample.meta["class"]) for sample in corpus.photos]
+        self.things = sorted({*quick, *classed})
+        found = icons.read_icons(Path(options["icons"]), set(self.things), thing, options["icons_each"]) if options["icons"] else []
         self.inks["ic"] = [_array(work.parent / "ink" / "ic.npy", lambda: _inks(_icon_ink, found))] if found else []
         drawn = [*corpus.photos, *corpus.flickr]  # photos that strokes are taken from, in the gallery's order
         for view in range(options["views"]["synthetic"]):
@@ -194,9 +196,6 @@ class Drawing(Stage):
         self.captions = torch.from_numpy(np.asarray(texts, np.float32)[:, :WORDS])
 
         # what is drawn
-        quick = [thing(drawing.word) for drawing in corpus.drawings]
-        classed = [thing(sample.meta["class"]) for sample in corpus.photos]
-        self.things = sorted({*quick, *classed})
         index = {name: row for row, name in enumerate(self.things)}
         self.photo_thing = torch.tensor([index[name] for name in classed])
         self.labels = {

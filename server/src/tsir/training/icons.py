@@ -6,7 +6,6 @@ Only sets whose licence allows any use (with credit) are read.
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
+
+from tsir.training.data import on_white
 
 FREE = ("MIT", "Apache-2.0", "ISC", "CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "CC-BY-SA-4.0", "OFL-1.1", "Unlicense", "BSD-3-Clause", "0BSD")
 # How an icon's name says in which style it was drawn, not what it shows.
@@ -111,23 +112,15 @@ def render_icon(icon: Icon) -> Image.Image | None:
     import resvg_py
 
     try:
-        drawn = Image.open(io.BytesIO(bytes(resvg_py.svg_to_bytes(svg_string=icon.svg, width=SIDE, height=SIDE, skip_system_fonts=True))))
+        picture = on_white(resvg_py.svg_to_bytes(svg_string=icon.svg, width=SIDE, height=SIDE, skip_system_fonts=True))
     except (ValueError, OSError):
         return None
-    ground = Image.new("RGBA", drawn.size, "white")
-    picture = Image.alpha_composite(ground, drawn.convert("RGBA")).convert("RGB")
-    box = Image.eval(picture.convert("L"), lambda value: 255 if value < 250 else 0).getbbox()
+    grey = picture.convert("L")
+    box = Image.eval(grey, lambda value: 255 if value < 250 else 0).getbbox()
     if box is None:
         return None
-    left, top, right, bottom = box
-    area = (right - left) * (bottom - top)
-    grey = picture.convert("L").crop(box)
-    dark = float((np.asarray(grey) < 128).sum()) / area
-    if icon.coloured or dark > 0.4:
-        picture = Image.fromarray(_contours(picture))
-        picture = picture.crop(box)
-    else:
-        picture = grey
+    dark = float((np.asarray(grey.crop(box)) < 128).mean())
+    picture = (Image.fromarray(_contours(picture)) if icon.coloured or dark > 0.4 else grey).crop(box)
     margin = max(picture.size) // 10
     canvas = Image.new("L", (picture.width + 2 * margin, picture.height + 2 * margin), 255)
     canvas.paste(picture, (margin, margin))

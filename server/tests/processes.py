@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.ports import free_ports
+
 
 class Site:
     """`tsir serve` or `tsir up` in a process of its own."""
@@ -19,10 +20,7 @@ class Site:
     def __init__(self, folder: Path, command: str = "serve", *arguments: str, **environment: str) -> None:
         self.folder = folder
         self.log = folder / "log"
-        with socket.socket() as free, socket.socket() as other:
-            free.bind(("127.0.0.1", 0))
-            other.bind(("127.0.0.1", 0))
-            self.port, self.client_port = free.getsockname()[1], other.getsockname()[1]
+        self.port, self.client_port = free_ports(2)
         self.command = [sys.executable, "-m", "tests.serve", command, *arguments]
         self.environment = {
             **os.environ,

@@ -17,6 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from tests.fakes import FakeEncoder
+from tests.ports import free_port
 from tests.processes import Site, wait_for
 from tsir import cli
 from tsir.commands import models
@@ -207,10 +208,7 @@ def test_other_commands_ask_the_server_that_holds_the_library(new_site: Callable
 def test_second_server_on_the_same_library_says_so(new_site: Callable[..., Site]) -> None:
     site = new_site("serve")
     site.start()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    second = site.run("serve", "--port", str(port))
+    second = site.run("serve", "--port", str(free_port()))
     assert second.returncode == 1
     assert "in use by another process" in second.stderr
     assert "Traceback" not in second.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.ports import free_port
 from tests.skips import skip_or_fail
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -27,14 +27,6 @@ COMMAND = [str(Path(sys.executable).parent / "tsir"), "up"]
 START_S = 150.0  # a cold start loads the encoder and creates both stores
 IMPORT_S = 180.0  # a hundred photos on a slow, busy machine
 expect.set_options(timeout=30_000)  # ms; nothing here measures speed, and a busy machine is slow
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def ask(method: str, url: str, body: object = None, key: str | None = None) -> tuple[int, object]:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.e2e.conftest import IMPORT_S, ROOT, START_S, ask, free_port, wait_until
+from tests.e2e.conftest import IMPORT_S, ROOT, START_S, ask, wait_until
+from tests.ports import free_ports
 from tests.skips import skip_or_fail
 
 pytestmark = pytest.mark.e2e
@@ -42,7 +43,7 @@ def test_make_run_imports_a_folder_once_and_starts_again(dist: Path, tmp_path: P
     photos.mkdir()
     for name, colour in {"red": (250, 10, 10), "猫": (10, 10, 250)}.items():
         Image.new("RGB", (80, 60), colour).save(photos / f"{name}.png")
-    port, client_port, log = free_port(), free_port(), tmp_path / "log"
+    (port, client_port), log = free_ports(2), tmp_path / "log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MILVUS", "MYSQL", "DATABASE", "IMAGE_ROOTS"))}
     environment |= {"DATA_DIR": str(tmp_path / "data"), "PORT": str(port), "CLIENT_PORT": str(client_port), "PWD": str(tmp_path)}
     url = f"http://127.0.0.1:{port}"

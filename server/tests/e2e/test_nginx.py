@@ -13,11 +13,12 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import ROOT, Site, free_port, wait_until
+from tests.e2e.conftest import ROOT, Site, wait_until
 from tests.e2e.hands import draw, expect_hits, oval, tiles, words
+from tests.ports import free_port
 from tests.skips import skip_or_fail
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("site")]
 
 TEMPLATE = ROOT / "client" / "nginx.conf.template"
 DOCKERFILE = ROOT / "client" / "Dockerfile"

@@ -11,10 +11,8 @@ import contextlib
 import fcntl
 import os
 import pwd
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -27,26 +25,10 @@ import pymysql
 import pytest
 from pymilvus import MilvusClient
 
+from tests.ports import free_port, free_ports
 from tests.skips import skip_or_fail
 
 START_SECONDS = 120.0
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on now, all different.
-
-    They lie below those that a system gives to outgoing connections: otherwise a client that tries to reach a stopped server could take
-    the server's port, or even connect to itself.
-    """
-    found: list[int] = []
-    for port in random.SystemRandom().sample(range(20_000, 30_000), 10_000):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            found.append(port)
-        if len(found) == count:
-            return found
-    raise RuntimeError(f"There are no {count} free ports on 127.0.0.1")
 
 
 class Server:
@@ -154,7 +136,7 @@ class MariaDB(Server):
         super().__init__(folder)
         self.mariadbd = mariadbd
         self.data = folder / "data"
-        self.port = free_ports(1)[0]
+        self.port = free_port()
 
     @property
     def as_user(self) -> list[str]:

@@ -36,7 +36,7 @@ test:
 	$(BOOTSTRAP) setup --extras dev
 	$(BOOTSTRAP) client
 	$(BOOTSTRAP) npm test
-	cd server && $(BIN)/python -m pytest $(ARGS)
+	cd server && $(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint:
 	$(BOOTSTRAP) setup --extras dev

@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.e2e.conftest import IMPORT_S, Site, ask
 from tests.e2e.hands import open_library, tile, tiles, words
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("site")]
+pytestmark = pytest.mark.e2e
 
 Shoot = Callable[[Page, str], None]
 

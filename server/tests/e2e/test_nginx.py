@@ -18,7 +18,7 @@ from tests.e2e.hands import draw, expect_hits, oval, tiles, words
 from tests.ports import free_port
 from tests.skips import skip_or_fail
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("site")]
+pytestmark = pytest.mark.e2e
 
 TEMPLATE = ROOT / "client" / "nginx.conf.template"
 DOCKERFILE = ROOT / "client" / "Dockerfile"

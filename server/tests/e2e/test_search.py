@@ -33,7 +33,7 @@ from tests.e2e.hands import (
     words,
 )
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("site")]
+pytestmark = pytest.mark.e2e
 
 PLATE = oval(0.5, 0.5, 0.36, 0.25)
 EGG = oval(0.45, 0.48, 0.08, 0.06)

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.e2e.conftest import Site
 from tests.e2e.hands import expect_hits, tile, words
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("site")]
+pytestmark = pytest.mark.e2e
 
 
 def test_viewer_shows_walks_and_closes(site: Site, page: Page, shoot: Callable[[Page, str], None]) -> None:

@@ -32,11 +32,13 @@ setup:
 client:
 	$(BOOTSTRAP) client
 
+# Two at a time: many tests wait for servers. ARGS=-n0 runs them one after the other, as a debugger needs it.
+# One thread for torch: two processes of two threads each wait for one another more than they compute.
 test:
 	$(BOOTSTRAP) setup --extras dev
 	$(BOOTSTRAP) client
 	$(BOOTSTRAP) npm test
-	cd server && $(BIN)/python -m pytest -n 2 $(ARGS)
+	cd server && OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint:
 	$(BOOTSTRAP) setup --extras dev

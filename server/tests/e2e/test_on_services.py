@@ -33,3 +33,4 @@ def test_drawing_and_words_find_pictures_in_milvus_and_mariadb(
     data = site.folder / "data"
     assert not (data / "catalog.db").exists() and not (data / "vectors.db").exists()
     assert ask("DELETE", f"{site.api}/api/v1/collections/tsir")[0] == 204
+    site.stop()  # its stores are about to go

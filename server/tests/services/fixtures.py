@@ -31,6 +31,14 @@ from tests.skips import skip_or_fail
 START_SECONDS = 120.0
 
 
+def bound(command: list[str], *identity: str) -> list[str]:
+    """The command of a process that is killed when this one ends: Ctrl-C leaves pytest's workers no time to end their fixtures.
+
+    identity: options of util-linux's setpriv that name another user. A process that changes its user itself is bound no longer.
+    """
+    return ["setpriv", *identity, "--pdeathsig=KILL", *command] if shutil.which("setpriv") else command
+
+
 class Server:
     """A server process that tests may stop, kill, freeze and start again; its data and its port stay."""
 
@@ -158,7 +166,9 @@ class MariaDB(Server):
         files = [f"--datadir={self.data}", f"--socket={self.data / 's'}", f"--pid-file={self.data / 'pid'}"]
         network = [f"--port={self.port}", "--bind-address=127.0.0.1", "--skip-name-resolve"]
         small = ["--skip-log-bin", "--innodb-buffer-pool-size=64M", "--performance-schema=OFF"]
-        return [self.mariadbd, "--no-defaults", *self.as_user, *files, *network, *small], dict(os.environ)
+        command = [self.mariadbd, "--no-defaults", *self.as_user, *files, *network, *small]
+        identity = ["--reuid=mysql", "--regid=mysql", "--init-groups"] if self.as_user else []
+        return bound(command, *identity), dict(os.environ)
 
     def connect(self) -> pymysql.connections.Connection[pymysql.cursors.Cursor]:
         return pymysql.connect(host="127.0.0.1", port=self.port, user="root", connect_timeout=5, read_timeout=30)
@@ -227,7 +237,7 @@ class Milvus(Server):
             "MILVUSCONF": str(self.folder / "configs"),
             "LD_LIBRARY_PATH": f"{self.bin}{os.pathsep}{os.environ.get('LD_LIBRARY_PATH', '')}",
         }
-        return [str(self.bin / "milvus"), "run", "standalone"], env
+        return bound([str(self.bin / "milvus"), "run", "standalone"]), env
 
     def answers(self) -> bool:
         try:
@@ -264,7 +274,7 @@ def mariadb_session() -> Iterator[MariaDB]:
             server.start()
             yield server
         finally:
-            server.stop()
+            server.kill()  # its data go with it
 
 
 @pytest.fixture
@@ -298,7 +308,7 @@ def milvus_session(request: pytest.FixtureRequest) -> Iterator[Milvus]:
             server.start()
             yield server
         finally:
-            server.stop()
+            server.kill()  # its data go with it
 
 
 @pytest.fixture

@@ -132,7 +132,7 @@ def test_two_towers_for_drawings_are_joined_part_by_part() -> None:
     second = np.array([[0, 5.0, 0, 1], [0, 1, 1, 0]], np.float32)
     how = {"parts": [2, 2], "words": 1.0, "shapes": 0.5, "shares": [0.6, 0.0, 0.8]}
     half = 0.6 / np.sqrt(2)
-    np.testing.assert_allclose(module.joined(first, second, how), [[half, half, 0, 0, 0.8], [0, 0.6, 0, 0, 0.8]], atol=1e-6)
+    np.testing.assert_allclose(module.joined(first, second, how, 6), [[half, half, 0, 0, 0, 0.8], [0, 0.6, 0, 0, 0, 0.8]], atol=1e-6)
 
 
 def test_fingerprint_is_that_of_the_files(encoder: Encoder) -> None:

@@ -1,5 +1,5 @@
 # mypy: disable-error-code="misc, no-any-return, no-untyped-call"
-"""The recipe of the lite model: captions and words, sketches, joining, export, drawing.
+"""The recipe of the lite model: captions and words, sketches, joining, export, drawing, hubs.
 
 The lower two thirds of the trunks stay as they were pretrained; their output is cached (``cache.py``), several random views of
 each picture.
@@ -10,6 +10,7 @@ Everything above is trained on it:
 * ``joining``: the sketch tower's `words` head, so that a drawing is also found by what it is.
 * ``export``: int8 graphs.
 * ``drawing``: two towers for drawings, trained against those graphs (``drawing.py``), in place of the one that helped to train them.
+* ``hubs``: photos that lie near too many queries are held back (``hubs.py``).
 
 The first two need nothing of each other and may run at the same time (``stages=[captions]`` and ``stages=[sketches]``).
 """
@@ -19,7 +20,7 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tsir.encoders.lite import load, preprocess
-from tsir.training import cache, data, minilm, words
+from tsir.errors import InvalidInput
+from tsir.training import cache, data, hubs, minilm, words
 from tsir.training.corpus import Corpus
 from tsir.training.drawing import Drawing
 from tsir.training.export import export, export_drawings
@@ -389,6 +391,8 @@ def calibration(corpus: Corpus) -> NDArray[np.uint8]:
 def _drawing_towers(corpus: Corpus) -> None:
     """Train the towers for drawings against the graphs in ``out``, and add them to these."""
     config, out = corpus.config, Path(corpus.config["out"])
+    if hubs.held_back(out):
+        raise InvalidInput(f"The graphs in {out} have passed the stage `hubs`; towers for drawings are trained against those of `export`.")
     encoder, towers = load(folder=out), []
     for number, own in enumerate(config["drawing"]["towers"], 1):
         options = {**config["drawing"], **own}
@@ -410,10 +414,17 @@ def run(config: Config) -> None:
         captions = train(Captions(corpus), config["captions"], corpus.work / "captions.pt", seed, config)
     if last or "sketches" in stages:
         sketches = train(Sketches(corpus), config["sketches"], corpus.work / "sketches.pt", seed, config)
-    if "drawing" in stages and not last:
+    if last:
+        _export(corpus, stages, captions, sketches)
+    if "drawing" in stages:
         _drawing_towers(corpus)
-    if not last:
-        return
+    if "hubs" in stages:
+        hubs.hold_back(corpus)
+
+
+def _export(corpus: Corpus, stages: Collection[str], captions: Stage, sketches: Stage) -> None:
+    """Stages `joining` and `export`."""
+    config = corpus.config
     assert isinstance(captions, Captions) and isinstance(sketches, Sketches)
     path = corpus.work / "joining.pt"
     if "joining" in stages:
@@ -421,8 +432,10 @@ def run(config: Config) -> None:
     head = Head(sketches.sketch.pool.outputs, config["joining"]["hidden"], WORDS, config["joining"]["dropout"])
     head.load_state_dict(torch.load(path, weights_only=True))
     if "export" in stages:
-        about = {"recipe": "lite", "seed": seed, "steps": {name: config[name]["steps"] for name in ("captions", "sketches", "joining")}}
+        about = {
+            "recipe": "lite",
+            "seed": corpus.seed,
+            "steps": {name: config[name]["steps"] for name in ("captions", "sketches", "joining")},
+        }
         export(assemble(corpus, captions, sketches, head.eval()), Path(config["out"]), calibration(corpus), about)
         log.info("wrote %s", config["out"])
-    if "drawing" in stages:
-        _drawing_towers(corpus)

@@ -30,19 +30,19 @@ FILES = ("image.xml", "image.bin", "sketch.xml", "sketch.bin", "drawing.xml", "d
 Graph = Callable[..., npt.NDArray[np.float32]]
 
 
-def joined(first: Vectors, second: Vectors, how: dict[str, Any]) -> Vectors:
-    """The vectors of two towers for drawings as one: rows ``[words | shapes]`` of each -> float32 [n, words + shapes + 1].
+def joined(first: Vectors, second: Vectors, how: dict[str, Any], dim: int) -> Vectors:
+    """The vectors of two towers for drawings as one: rows ``[words | shapes]`` of each -> float32 [n, dim].
 
     ``how`` (of the manifest): ``parts``, the lengths of words and shapes; ``words`` and ``shapes``, the weight of the second beside 1 for
-    the first; ``shares``, the lengths of words, shapes and rest in the result.
+    the first; ``shares``, the lengths of words, shapes and rest in the result. The rest is the last dimension.
     """
-    out = np.zeros((len(first), sum(how["parts"]) + 1), dtype=np.float32)
+    out = np.zeros((len(first), dim), dtype=np.float32)
     start = 0
     for length, name, share in zip(how["parts"], ("words", "shapes"), how["shares"], strict=False):
         part = slice(start, start + length)
         out[:, part] = share * unit(unit(first[:, part]) + how[name] * unit(second[:, part]))
         start += length
-    out[:, start] = how["shares"][2]
+    out[:, -1] = how["shares"][2]
     return out
 
 
@@ -115,8 +115,8 @@ class _Requests:
         return np.array(result[self._compiled.outputs[0]], dtype=np.float32)
 
 
-def _both(first: Graph, second: Graph, how: dict[str, Any]) -> Graph:
-    return lambda pixels: joined(first(pixels), second(pixels), how)
+def _both(first: Graph, second: Graph, how: dict[str, Any], dim: int) -> Graph:
+    return lambda pixels: joined(first(pixels), second(pixels), how, dim)
 
 
 def load(device: str = "auto", threads: int | None = None, folder: Path = WEIGHTS) -> Encoder:
@@ -146,7 +146,7 @@ def load(device: str = "auto", threads: int | None = None, folder: Path = WEIGHT
 
         image, sketch, text = (graph(name) for name in ("image", "sketch", "text"))
         if "drawing" in manifest:
-            sketch = _both(sketch, graph("drawing"), manifest["drawing"])
+            sketch = _both(sketch, graph("drawing"), manifest["drawing"], manifest["dim"])
     except (OSError, ValueError, RuntimeError) as error:
         raise EncoderUnavailable(
             f"The weights of 'lite' in {folder} cannot be read ({error}): restore them with `git checkout`."

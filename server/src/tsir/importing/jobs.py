@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +20,7 @@ from tsir.importing.stages import FIRST_WAIT_S, LONGEST_WAIT_S, Line, Stopped
 from tsir.importing.urls import IPAddress, is_public
 from tsir.library.library import Library
 from tsir.library.records import EncoderInfo, Job, JobState
+from tsir.library.workers import worker_name
 from tsir.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -63,7 +61,7 @@ class JobRunner:
         *,
         allowed: Callable[[IPAddress], bool] = is_public,
     ) -> None:
-        self.worker = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.worker = worker_name()
         self._library = library
         self._encoders = encoders
         self._settings = settings

@@ -539,7 +539,9 @@ class Library:
         return self.catalog.create_job(name, kind, spec, worker)
 
     def claim_job(self, worker: str) -> Job | None:
-        """Take the oldest queued job, or one whose worker gave no sign of life for a minute. Of many callers exactly one gets a job."""
+        """Take the oldest queued job, or one whose worker is dead: its process on this system is gone, or it gave no sign of life for a
+        minute. Of many callers exactly one gets a job.
+        """
         return self.catalog.claim_job(worker)
 
     def update_job(

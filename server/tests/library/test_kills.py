@@ -26,7 +26,7 @@ from tsir.library.records import Image as Stored
 from tsir.settings import Settings
 
 KILLS = int(os.environ.get("TSIR_KILLS", "10"))
-"""Imports on the embedded stores; on servers half as many, because each waits until the dead worker's job counts as abandoned."""
+"""Imports on the embedded stores; on servers, where each takes several times as long, half as many."""
 PICTURES = 500
 
 

@@ -155,6 +155,20 @@ def test_a_worker_elsewhere_is_not_judged_by_processes_here(
     assert library.claim_job("heir") is not None
 
 
+def test_job_whose_claim_got_lost_on_its_way_is_given_again(library: Library, job: Job) -> None:
+    library.claim_job("me")  # the database did it, but its answer never came
+    assert library.claim_job("you", busy=()) is None
+    again = library.claim_job("me", busy=())
+    assert again is not None and again.id == job.id
+
+
+def test_job_that_is_worked_on_is_not_given_to_the_same_worker_again(library: Library, job: Job) -> None:
+    library.claim_job("me")
+    assert library.claim_job("me", busy=[job.id]) is None
+    age(library, job.id)  # the database was away
+    assert library.claim_job("me", busy=[job.id]) is None
+
+
 def test_queued_job_is_cancelled_at_once(library: Library, job: Job) -> None:
     assert library.cancel_job(job.id).state == "cancelled"
     assert library.claim_job("me") is None

@@ -1093,13 +1093,17 @@ class Catalog:
             query = query.where(jobs.c.collection == collection)
         return self.read(lambda connection: [_job(row) for row in connection.execute(query)])
 
-    def claim_job(self, worker: str) -> Job | None:
+    def claim_job(self, worker: str, busy: Iterable[int] | None = None) -> Job | None:
+        others = sa.true() if busy is None else jobs.c.id.not_in(list(busy))
+        unknown = sa.false() if busy is None else jobs.c.worker == worker
+
         def do(connection: Connection) -> Job | None:
             now = self._now(connection)
             running = jobs.c.state == "running"
             at_work = connection.execute(sa.select(jobs.c.worker).where(running, jobs.c.worker.is_not(None)).distinct()).scalars()
             died = [name for name in at_work if workers.died(name)]
-            dead = sa.and_(running, sa.or_(jobs.c.heartbeat < now - HEARTBEAT_TIMEOUT, jobs.c.worker.in_(died)))
+            left = sa.or_(jobs.c.heartbeat < now - HEARTBEAT_TIMEOUT, jobs.c.worker.in_(died), unknown)
+            dead = sa.and_(running, left, others)
             connection.execute(
                 jobs.update().where(dead, jobs.c.cancelling).values(state="cancelled", cancelling=False, finished_at=now, worker=None)
             )

@@ -536,6 +536,14 @@ def test_job_of_a_worker_that_died_falls_to_the_next(library: Library, make_runn
     assert len(library.list_jobs()) == 1
 
 
+def test_runner_does_a_job_whose_claim_got_lost_on_its_way(library: Library, make_runner: Callable[..., JobRunner], album: Path) -> None:
+    fill(album, 5)
+    runner = make_runner()
+    job = runner.submit_folder(NAME, album)
+    library.claim_job(runner.worker)  # the database did it, but its answer never came
+    assert runner.run_now(job).done == 5
+
+
 def test_fetched_url_is_not_fetched_again_when_the_job_is_done_again(library: Library, picture_server: str) -> None:
     def items(urls: list[str]) -> list[Any]:
         return [

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -13,7 +18,10 @@ from tsir.errors import Conflict, NotFound
 from tsir.library import catalog
 from tsir.library.library import Library
 from tsir.library.records import Job, JobFailure
+from tsir.library.workers import worker_name
 from tsir.settings import Settings
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only the minute without a sign of life tells")
 
 
 @pytest.fixture
@@ -74,6 +82,91 @@ def test_dead_workers_job_is_taken_over(library: Library, job: Job) -> None:
     assert not library.update_job(job.id, worker="dead", done=11)
     library.finish_job(job.id, "failed", worker="dead")
     assert library.job(job.id).state == "running"
+
+
+@pytest.fixture
+def worker() -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Another process, and its name as a worker."""
+    code = "import sys; from tsir.library.workers import worker_name; print(worker_name(), flush=True); sys.stdin.read()"
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None and process.stdout is not None
+    with process.stdin, process.stdout:
+        yield process, process.stdout.readline().strip()
+        process.kill()
+        process.wait()
+
+
+@LINUX
+def test_job_of_a_process_that_died_here_is_taken_over_at_once(
+    library: Library, job: Job, worker: tuple[subprocess.Popen[str], str]
+) -> None:
+    process, name = worker
+    library.claim_job(name)
+    assert library.claim_job("heir") is None
+    process.send_signal(signal.SIGSTOP)
+    assert library.claim_job("heir") is None, "frozen is not dead"
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # dead, but its parent has not asked how it ended
+    taken = library.claim_job("heir")
+    assert taken is not None
+    assert (taken.id, taken.worker) == (job.id, "heir")
+    assert not library.update_job(job.id, worker=name, done=1)
+
+
+@LINUX
+def test_cancelled_job_of_a_process_that_died_here_is_over_at_once(
+    library: Library, job: Job, worker: tuple[subprocess.Popen[str], str]
+) -> None:
+    process, name = worker
+    library.claim_job(name)
+    library.cancel_job(job.id)
+    process.kill()
+    process.wait()
+    assert library.claim_job("heir") is None
+    assert library.job(job.id).state == "cancelled"
+
+
+@LINUX
+def test_another_process_with_the_number_of_a_dead_one_is_not_taken_for_it(library: Library, job: Job) -> None:
+    host, system, pid, start, token = worker_name().split(":")
+    library.claim_job(":".join((host, system, pid, str(int(start) - 1), token)))
+    taken = library.claim_job("heir")
+    assert taken is not None and taken.id == job.id
+
+
+@pytest.mark.parametrize("part", ["host", "boot", "namespace", "unknown"])
+def test_a_worker_elsewhere_is_not_judged_by_processes_here(
+    library: Library, job: Job, worker: tuple[subprocess.Popen[str], str], part: str
+) -> None:
+    process, name = worker
+    process.kill()
+    process.wait()
+    host, system, pid, start, token = name.split(":")
+    boot, _, namespace = system.partition("/")
+    elsewhere = {
+        "host": (f"{host}2", system, pid, start, token),
+        "boot": (host, f"{boot}2/{namespace}", pid, start, token),
+        "namespace": (host, f"{boot}/{namespace}2", pid, start, token),
+        "unknown": (host, "", pid, "", token),
+    }
+    library.claim_job(":".join(elsewhere[part]))
+    assert library.claim_job("heir") is None
+    age(library, job.id)
+    assert library.claim_job("heir") is not None
+
+
+def test_job_whose_claim_got_lost_on_its_way_is_given_again(library: Library, job: Job) -> None:
+    library.claim_job("me")  # the database did it, but its answer never came
+    assert library.claim_job("you", busy=()) is None
+    again = library.claim_job("me", busy=())
+    assert again is not None and again.id == job.id
+
+
+def test_job_that_is_worked_on_is_not_given_to_the_same_worker_again(library: Library, job: Job) -> None:
+    library.claim_job("me")
+    assert library.claim_job("me", busy=[job.id]) is None
+    age(library, job.id)  # the database was away
+    assert library.claim_job("me", busy=[job.id]) is None
 
 
 def test_queued_job_is_cancelled_at_once(library: Library, job: Job) -> None:
@@ -158,7 +251,7 @@ def test_handed_back_job_is_claimed_again(library: Library, job: Job) -> None:
     assert again.id == job.id
 
 
-# On services other processes may still be at work: there a dead worker's job is taken over when its heartbeat stops.
+# On services other processes may still be at work: there a dead worker's job is taken over when somebody looks for work.
 @pytest.mark.parametrize("settings", ["embedded"], indirect=True)
 def test_interrupted_jobs_go_on_after_a_restart(library: Library, job: Job, settings: Settings) -> None:
     cancelled = library.create_job("photos", "import", {})

@@ -7,11 +7,13 @@ import io
 import os
 import random
 import signal
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -21,13 +23,15 @@ from PIL import Image
 
 from tests.processes import Site, wait_for
 from tests.services.fixtures import MariaDB, Milvus
+from tsir.library.catalog import jobs
 from tsir.library.library import Library
 from tsir.library.records import Image as Stored
 from tsir.settings import Settings
 
 KILLS = int(os.environ.get("TSIR_KILLS", "10"))
-"""Imports on the embedded stores; on servers half as many, because each waits until the dead worker's job counts as abandoned."""
+"""Imports on the embedded stores; on servers, where each takes several times as long, half as many."""
 PICTURES = 500
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only the minute without a sign of life tells")
 
 
 def picture(rng: np.random.Generator) -> bytes:
@@ -84,6 +88,43 @@ def stored(library: Library) -> list[Stored]:
         images += page
         if cursor is None:
             return images
+
+
+@LINUX
+@pytest.mark.parametrize("settings", [pytest.param("services", marks=pytest.mark.services)], indirect=True)
+def test_job_of_a_killed_server_falls_to_another_one(settings: Settings, photos_folder: Path, tmp_path: Path) -> None:
+    assert settings.milvus_uri and settings.database_url
+    environment = {
+        "IMAGE_ROOTS": str(photos_folder),
+        "MILVUS_URI": settings.milvus_uri,
+        "DATABASE_URL": settings.database_url.get_secret_value(),
+    }
+    draw = np.random.default_rng(0)
+    for number in range(PICTURES):
+        (photos_folder / f"{number:03}.png").write_bytes(picture(draw))
+    sites = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        sites.append(Site(tmp_path / name, "serve", **environment))
+    first, second = sites
+    try:
+        first.start()
+        job = first.http.post("/api/v1/collections/tsir/imports", json={"path": str(photos_folder)}).json()
+        wait_for(lambda: first.http.get(f"/api/v1/jobs/{job['id']}").json()["state"] != "queued", first.log)
+        first.end(signal.SIGKILL)
+        with Library.open(settings) as library:  # its last sign of life will not be old today
+            library.catalog.write(lambda connection: connection.execute(jobs.update().values(heartbeat=datetime.now() + timedelta(days=1))))
+        second.start()
+        wait_for(idle(second), second.log)
+        assert second.http.get(f"/api/v1/jobs/{job['id']}").json()["state"] == "done"
+        assert second.end(signal.SIGTERM) == 0
+    finally:
+        for site in sites:
+            if site.process is not None:
+                site.end(signal.SIGKILL)
+            site.http.close()
+    with Library.open(settings) as library:
+        assert len(stored(library)) == PICTURES
 
 
 @pytest.mark.timeout(300 + 90 * KILLS)

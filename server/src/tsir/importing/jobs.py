@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +19,8 @@ from tsir.importing.scan import Batch, count, printable, scan
 from tsir.importing.stages import FIRST_WAIT_S, LONGEST_WAIT_S, Line, Stopped
 from tsir.importing.urls import IPAddress, is_public
 from tsir.library.library import Library
-from tsir.library.records import EncoderInfo, Job, JobState
+from tsir.library.records import EncoderInfo, Job, JobKind, JobState
+from tsir.library.workers import worker_name
 from tsir.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -63,7 +61,7 @@ class JobRunner:
         *,
         allowed: Callable[[IPAddress], bool] = is_public,
     ) -> None:
-        self.worker = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.worker = worker_name()
         self._library = library
         self._encoders = encoders
         self._settings = settings
@@ -71,6 +69,8 @@ class JobRunner:
         self._workshop = Workshop(settings)
         self._running: dict[int, _Running] = {}
         self._lock = threading.Lock()
+        self._claiming = threading.Lock()
+        """Held until a job that is this worker's in the catalog is also among the running ones."""
         self._wake = threading.Event()
         self._changed = threading.Condition()
         self._stopping = threading.Event()
@@ -118,9 +118,13 @@ class JobRunner:
         return self._submit(name, {"encoder": encoder}, reencode=True)
 
     def _submit(self, name: str, spec: dict[str, object], *, reencode: bool = False, here: bool = False) -> Job:
-        job = self._library.create_job(name, "reencode" if reencode else "import", spec, worker=self.worker if here else None)
+        kind: JobKind = "reencode" if reencode else "import"
         if here:
-            self._launch(job)
+            with self._claiming:
+                job = self._library.create_job(name, kind, spec, worker=self.worker)
+                self._launch(job)
+        else:
+            job = self._library.create_job(name, kind, spec)
         self._wake.set()
         return job
 
@@ -186,7 +190,7 @@ class JobRunner:
                 full = len(self._running) >= MAX_RUNNING
             if not full:
                 try:
-                    job = self._library.claim_job(self.worker)
+                    job = self._claim()
                     wait = POLL_S
                 except StoreUnavailable:
                     wait = min(wait * 1.5, LONGEST_WAIT_S)
@@ -195,8 +199,15 @@ class JobRunner:
                     wait = LONGEST_WAIT_S
             if job is None:
                 self._wake.wait(wait)
-            else:
+
+    def _claim(self) -> Job | None:
+        with self._claiming:
+            with self._lock:
+                busy = list(self._running)
+            job = self._library.claim_job(self.worker, busy)
+            if job is not None:
                 self._launch(job)
+        return job
 
     def _launch(self, job: Job) -> None:
         entry = _Running(job)
@@ -237,7 +248,8 @@ class JobRunner:
             self._finish(job, progress, state, message, refused)
         finally:
             with self._lock:
-                self._running.pop(job.id, None)
+                if self._running.get(job.id) is entry:  # handed back, it may be taken up again already
+                    del self._running[job.id]
             self._wake.set()
             with self._changed:
                 self._changed.notify_all()

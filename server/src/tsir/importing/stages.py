@@ -13,8 +13,8 @@ from tsir.errors import StoreUnavailable
 T = TypeVar("T")
 P = ParamSpec("P")
 
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 10.0
-"""Between two attempts to reach a store that is away."""
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 3.0
+"""Between two attempts to reach a store that is away: an import goes on this soon after it is back."""
 
 
 class Stopped(Exception):

@@ -28,6 +28,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Connection, Engine, Row, make_url
 
 from tsir.errors import Conflict, EncoderMismatch, InvalidInput, NotFound, StoreUnavailable
+from tsir.library import workers
 from tsir.library.records import (
     Begun,
     Collection,
@@ -63,7 +64,7 @@ MYSQL_SESSION = "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'
 """Whatever the server's defaults: nothing is cut off silently, times are UTC, a lock is waited for 20 s."""
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=60)
-"""A worker that gave no sign of life for so long is taken for dead."""
+"""A worker elsewhere that gave no sign of life for so long is taken for dead; of one on the same system that is known at once."""
 
 # Names of the fields: see records.py. Schema changes go into migrations/; a test compares the two.
 _KEY = sa.BigInteger().with_variant(sa.Integer, "sqlite")
@@ -1092,10 +1093,17 @@ class Catalog:
             query = query.where(jobs.c.collection == collection)
         return self.read(lambda connection: [_job(row) for row in connection.execute(query)])
 
-    def claim_job(self, worker: str) -> Job | None:
+    def claim_job(self, worker: str, busy: Iterable[int] | None = None) -> Job | None:
+        others = sa.true() if busy is None else jobs.c.id.not_in(list(busy))
+        unknown = sa.false() if busy is None else jobs.c.worker == worker
+
         def do(connection: Connection) -> Job | None:
             now = self._now(connection)
-            dead = sa.and_(jobs.c.state == "running", jobs.c.heartbeat < now - HEARTBEAT_TIMEOUT)
+            running = jobs.c.state == "running"
+            at_work = connection.execute(sa.select(jobs.c.worker).where(running, jobs.c.worker.is_not(None)).distinct()).scalars()
+            died = [name for name in at_work if workers.died(name)]
+            left = sa.or_(jobs.c.heartbeat < now - HEARTBEAT_TIMEOUT, jobs.c.worker.in_(died), unknown)
+            dead = sa.and_(running, left, others)
             connection.execute(
                 jobs.update().where(dead, jobs.c.cancelling).values(state="cancelled", cancelling=False, finished_at=now, worker=None)
             )

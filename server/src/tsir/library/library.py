@@ -12,7 +12,7 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -538,9 +538,13 @@ class Library:
         """Queue work on a collection; `spec` holds JSON values. With `worker` it is claimed by that worker from the start."""
         return self.catalog.create_job(name, kind, spec, worker)
 
-    def claim_job(self, worker: str) -> Job | None:
-        """Take the oldest queued job, or one whose worker gave no sign of life for a minute. Of many callers exactly one gets a job."""
-        return self.catalog.claim_job(worker)
+    def claim_job(self, worker: str, busy: Iterable[int] | None = None) -> Job | None:
+        """Take the oldest queued job, or one whose worker is dead: its process on this system is gone, or it gave no sign of life for a
+        minute. Of many callers exactly one gets a job.
+
+        `busy` are the jobs that the worker is at. Others under its name it got from a call whose answer was lost: it gets them again.
+        """
+        return self.catalog.claim_job(worker, busy)
 
     def update_job(
         self,

@@ -1,10 +1,10 @@
 """Photos that lie near many queries at once, hubs, are held back: each photo's vector carries how crowded its place is.
 
 In a space of many dimensions a few photos are among the nearest of very many queries, whatever these ask for, and push out the photo
-that was meant. Querybank normalisation (Bogolin et al., "Cross Modal Retrieval with Querybank Normalisation", CVPR 2022) takes from a photo's
-score what a bank of other queries scores with it. Here the banks (training captions and names; training drawings) are part of the
-photo tower's graph. What they score with a photo depends on that photo alone, so it is one more coordinate of its vector, and a query has a fixed
-value there: the store still compares vectors by one dot product and knows nothing of banks.
+that was meant. Querybank normalisation (Bogolin et al., "Cross Modal Retrieval with Querybank Normalisation", CVPR 2022) takes from a
+photo's score what a bank of other queries scores with it. Here the banks (training captions and names; training drawings) are part of
+the photo tower's graph. What they score with a photo depends on that photo alone, so it is one more coordinate of its vector, and a
+query has a fixed value there: the store still compares vectors by one dot product and knows nothing of banks.
 
     photo    [ words 256 | shapes 254 | -crowding by texts | -crowding by drawings ]
     text     [ words 256 | 0          | share              | 0                     ]
@@ -28,7 +28,7 @@ from tsir.encoders.base import Encoder, Vectors, unit
 from tsir.encoders.lite import load
 from tsir.encoders.lite.encoder import fingerprint
 from tsir.errors import InvalidInput
-from tsir.training import data, drawings
+from tsir.training import drawings
 from tsir.training.corpus import Corpus
 from tsir.training.towers import DIM, WORDS
 
@@ -39,7 +39,7 @@ SHAPES = DIM - WORDS - 2
 
 
 def queries(words: NDArray[np.float32], shapes: NDArray[np.float32] | None, lengths: tuple[float, float]) -> Vectors:
-    """What scores with a photo's ``[unit words | unit shapes]``: float32 [n, WORDS] for texts (``shapes`` None), else [n, WORDS + SHAPES]."""
+    """What scores with a photo's unit words and unit shapes: float32 [n, WORDS] without ``shapes``, else [n, WORDS + SHAPES]."""
     rows = lengths[0] * unit(words)
     return rows if shapes is None else np.concatenate([rows, lengths[1] * unit(shapes)], axis=1)
 
@@ -51,7 +51,7 @@ def crowding(scores: NDArray[np.float32], sharpness: float) -> NDArray[np.float3
 
 
 def banks(corpus: Corpus, encoder: Encoder, options: dict[str, Any], how: dict[str, Any]) -> tuple[Vectors, Vectors]:
-    """Queries of the training data: texts float32 [n, WORDS], drawings float32 [m, WORDS + SHAPES], in the lengths in which they are asked."""
+    """Queries of the training data, in the lengths that queries have: texts float32 [n, WORDS], drawings float32 [m, WORDS + SHAPES]."""
     rng = np.random.default_rng([corpus.seed, 5])
     chosen = rng.permutation(len(corpus.flickr))[: options["captions"]]
     texts = [str(rng.choice(corpus.flickr[row].meta["captions"])) for row in chosen]
@@ -118,7 +118,10 @@ def text_graph(model: Any, share: float) -> None:
 
 
 def hold_back(corpus: Corpus) -> None:
-    """Rewrite the graphs in ``out`` so that hubs are held back. Raises InvalidInput when they do so already, or lack the towers for drawings."""
+    """Rewrite the graphs in ``out`` so that hubs are held back.
+
+    Raises InvalidInput when they do so already, or lack the towers for drawings.
+    """
     import openvino
 
     options, out = corpus.config["hubs"], Path(corpus.config["out"])

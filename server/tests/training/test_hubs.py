@@ -45,7 +45,7 @@ def photos(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
 
 def test_the_score_of_a_text_is_its_likeness_less_the_crowding(rng: np.random.Generator) -> None:
     before, texts = photos(rng, 40), unit(rng.normal(size=(64, WORDS)))
-    shown = hubs.queries(rng.normal(size=(30, WORDS)).astype(np.float32), rng.normal(size=(30, hubs.SHAPES)).astype(np.float32), LENGTHS)
+    shown = hubs.both(rng.normal(size=(30, WORDS)).astype(np.float32), rng.normal(size=(30, hubs.SHAPES)).astype(np.float32), LENGTHS)
     graph, asked = as_they_are(), as_they_are()
     hubs.photo_graph(graph, texts, shown, OPTIONS, before, SHARE, REST)
     hubs.text_graph(asked, SHARE)
@@ -66,7 +66,7 @@ def test_the_score_of_a_text_is_its_likeness_less_the_crowding(rng: np.random.Ge
 def test_the_score_of_a_drawing_is_its_likeness_less_the_crowding(rng: np.random.Generator) -> None:
     before, texts = photos(rng, 40), unit(rng.normal(size=(64, WORDS)))
     words, shapes = rng.normal(size=(31, WORDS)).astype(np.float32), rng.normal(size=(31, hubs.SHAPES)).astype(np.float32)
-    drawn = hubs.queries(words, shapes, LENGTHS)
+    drawn = hubs.both(words, shapes, LENGTHS)
     graph = as_they_are()
     hubs.photo_graph(graph, texts, drawn[1:], OPTIONS, before, SHARE, REST)
 
@@ -87,7 +87,7 @@ def test_a_photo_near_every_text_no_longer_comes_first_for_all(rng: np.random.Ge
     before[:, :WORDS] = (unit(texts + 0.09 * rng.normal(size=(200, WORDS)))) * np.float32(0.5**0.5)
     before[0, :WORDS] = unit(texts.mean(axis=0)) * np.float32(0.5**0.5)  # the hub
     graph, asked = as_they_are(), as_they_are()
-    hubs.photo_graph(graph, texts[100:], hubs.queries(texts[:50], texts[:50, : hubs.SHAPES], LENGTHS), OPTIONS, before, SHARE, REST)
+    hubs.photo_graph(graph, texts[100:], hubs.both(texts[:50], texts[:50, : hubs.SHAPES], LENGTHS), OPTIONS, before, SHARE, REST)
     hubs.text_graph(asked, SHARE)
     question = np.concatenate([texts[1:100], np.zeros((99, DIM - WORDS), np.float32)], axis=1)
 

@@ -65,8 +65,7 @@ def export(model: LiteModel, folder: Path, photos: NDArray[np.uint8], about: dic
     text = openvino.convert_model(model.text, example_input=(ids, mask), input=[("ids", [-1, -1]), ("mask", [-1, -1])])
     openvino.save_model(nncf.compress_weights(text, mode=nncf.CompressWeightsMode.INT8_ASYM), partial / "text.xml")
     (partial / "tokenizer.json").write_text(tokenizer_json(), encoding="utf-8")
-    manifest = {"fingerprint": fingerprint(partial), "dim": DIM, **about}
-    (partial / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    write_manifest(partial, {"dim": DIM, **about})
     folder.mkdir(parents=True, exist_ok=True)
     for name in (*FILES, "manifest.json"):
         if (partial / name).exists():
@@ -87,8 +86,17 @@ def export_drawings(towers: Sequence[DrawingTower], folder: Path, how: dict[str,
         tower.eval().requires_grad_(False)
         graph = nncf.compress_weights(_converted(tower, preprocess.SKETCH_SIDE), mode=nncf.CompressWeightsMode.INT8_ASYM)
         openvino.save_model(graph, folder / f"{name}.xml")
-    path = folder / "manifest.json"
-    manifest = json.loads(path.read_text(encoding="utf-8")) | {"drawing": {"parts": [WORDS, SHAPES], **how}}
+    write_manifest(folder, read_manifest(folder) | {"drawing": {"parts": [WORDS, SHAPES], **how}})
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What the manifest beside the graphs in ``folder`` says."""
+    return dict(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write ``manifest`` beside the graphs in ``folder``, with their fingerprint."""
+    path, manifest = folder / "manifest.json", {"fingerprint": "", **manifest}
     for _ in range(2):  # the fingerprint covers what stands in the manifest beside it
         path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         manifest["fingerprint"] = fingerprint(folder)

@@ -15,7 +15,6 @@ The crowding of a photo is the soft maximum (log-mean-exp) of its scores over th
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,10 @@ from PIL import Image
 
 from tsir.encoders.base import Encoder, Vectors, unit
 from tsir.encoders.lite import load
-from tsir.encoders.lite.encoder import fingerprint
 from tsir.errors import InvalidInput
 from tsir.training import drawings
 from tsir.training.corpus import Corpus
+from tsir.training.export import read_manifest, write_manifest
 from tsir.training.towers import DIM, WORDS
 
 log = logging.getLogger(__name__)
@@ -38,10 +37,9 @@ SHAPES = DIM - WORDS - 2
 """The last of the 255 dimensions of `shapes` makes room."""
 
 
-def queries(words: NDArray[np.float32], shapes: NDArray[np.float32] | None, lengths: tuple[float, float]) -> Vectors:
-    """What scores with a photo's unit words and unit shapes: float32 [n, WORDS] without ``shapes``, else [n, WORDS + SHAPES]."""
-    rows = lengths[0] * unit(words)
-    return rows if shapes is None else np.concatenate([rows, lengths[1] * unit(shapes)], axis=1)
+def both(words: NDArray[np.float32], shapes: NDArray[np.float32], lengths: tuple[float, float]) -> Vectors:
+    """Words [n, WORDS] and shapes [n, SHAPES], each brought to its length, side by side: float32 [n, WORDS + SHAPES]."""
+    return np.concatenate([lengths[0] * unit(words), lengths[1] * unit(shapes)], axis=1)
 
 
 def crowding(scores: NDArray[np.float32], sharpness: float) -> NDArray[np.float32]:
@@ -63,7 +61,7 @@ def banks(corpus: Corpus, encoder: Encoder, options: dict[str, Any], how: dict[s
     log.info("the banks: %d texts, %d drawings", len(texts), len(drawn))
     spoken, shown = encoder.texts(texts), encoder.sketches(drawn)
     lengths = (how["shares"][0], how["shares"][1])
-    return queries(spoken[:, :WORDS], None, (1.0, 0.0)), queries(shown[:, :WORDS], shown[:, WORDS : WORDS + SHAPES], lengths)
+    return unit(spoken[:, :WORDS]), both(shown[:, :WORDS], shown[:, WORDS : WORDS + SHAPES], lengths)
 
 
 def _small(ops: Any, rows: Vectors) -> Any:
@@ -92,15 +90,15 @@ def photo_graph(model: Any, texts: Vectors, shown: Vectors, options: dict[str, A
         return ops.normalize_l2(taken, ops.constant([1]), 1e-12, "max")
 
     words, shapes = part(0, WORDS), part(WORDS, WORDS + SHAPES)
-    both = ops.concat([words, shapes], 1)
-    seen = np.concatenate([unit(sample[:, :WORDS]), unit(sample[:, WORDS : WORDS + SHAPES])], axis=1)
+    photo = ops.concat([words, shapes], 1)
+    seen = both(sample[:, :WORDS], sample[:, WORDS : WORDS + SHAPES], (1.0, 1.0))
     by_text, by_drawing = options["sharpness"]
     mean_text = float(crowding(seen[:, :WORDS] @ texts.T, by_text).mean())
     mean_drawing = float(crowding(seen @ shown.T, by_drawing).mean())
     strength = options["strength"]
     spoken = crowd(words, texts, by_text, mean_text, strength[0] * (1.0 - share**2) ** 0.5 / share)
-    drawn = crowd(both, shown, by_drawing, mean_drawing, strength[1] / rest)
-    vector = ops.normalize_l2(ops.concat([both, spoken, drawn], 1), ops.constant([1]), 1e-12, "max")
+    drawn = crowd(photo, shown, by_drawing, mean_drawing, strength[1] / rest)
+    vector = ops.normalize_l2(ops.concat([photo, spoken, drawn], 1), ops.constant([1]), 1e-12, "max")
     result.input(0).replace_source_output(vector.output(0))
     model.validate_nodes_and_infer_types()
 
@@ -125,10 +123,10 @@ def hold_back(corpus: Corpus) -> None:
     import openvino
 
     options, out = corpus.config["hubs"], Path(corpus.config["out"])
-    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    encoder = load(folder=out)
+    manifest = read_manifest(out)
     if "hubs" in manifest or "drawing" not in manifest:
         raise InvalidInput(f"The graphs in {out} must come from the stages `export` and `drawing`, and not have passed `hubs` yet.")
-    encoder = load(folder=out)
     texts, shown = banks(corpus, encoder, options, manifest["drawing"])
     sample = encoder.images([photo.picture() for photo in (corpus.flickr + corpus.photos + corpus.plain)[::40]])
     del encoder  # its graphs are about to be replaced
@@ -144,12 +142,5 @@ def hold_back(corpus: Corpus) -> None:
             (out / f"{name}.partial.{suffix}").replace(out / f"{name}.{suffix}")
     manifest["drawing"]["parts"] = [WORDS, SHAPES]
     manifest["hubs"] = {name: options[name] for name in ("sharpness", "strength", "share")} | {"texts": len(texts), "drawings": len(shown)}
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    manifest["fingerprint"] = fingerprint(out)
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    write_manifest(out, manifest)
     log.info("hubs are held back in %s", out)
-
-
-def held_back(folder: Path) -> bool:
-    """Whether the graphs in ``folder`` have passed this stage."""
-    return "hubs" in json.loads((folder / "manifest.json").read_text(encoding="utf-8"))

@@ -35,7 +35,7 @@ from tsir.errors import InvalidInput
 from tsir.training import cache, data, hubs, minilm, words
 from tsir.training.corpus import Corpus
 from tsir.training.drawing import Drawing
-from tsir.training.export import export, export_drawings
+from tsir.training.export import export, export_drawings, read_manifest
 from tsir.training.loop import Config, Stage, learning_rate, train
 from tsir.training.losses import contrastive, soft_labels
 from tsir.training.towers import SHAPES, WORDS, Branch, DrawingTower, Head, LiteModel, PhotoTower, SketchTower, TextTower
@@ -391,9 +391,9 @@ def calibration(corpus: Corpus) -> NDArray[np.uint8]:
 def _drawing_towers(corpus: Corpus) -> None:
     """Train the towers for drawings against the graphs in ``out``, and add them to these."""
     config, out = corpus.config, Path(corpus.config["out"])
-    if hubs.held_back(out):
-        raise InvalidInput(f"The graphs in {out} have passed the stage `hubs`; towers for drawings are trained against those of `export`.")
     encoder, towers = load(folder=out), []
+    if "hubs" in read_manifest(out):
+        raise InvalidInput(f"The graphs in {out} have passed the stage `hubs`; towers for drawings are trained against those of `export`.")
     for number, own in enumerate(config["drawing"]["towers"], 1):
         options = {**config["drawing"], **own}
         stage = train(Drawing(corpus, encoder, options), options, corpus.work / f"drawing-{number}.pt", corpus.seed, config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import re
@@ -24,9 +25,9 @@ ThumbnailSize = Literal["small", "large"]
 SIDES: dict[ThumbnailSize, int] = {"small": 256, "large": 768}
 """Long side of the thumbnails, pixels: a tile of the result grid at twice the density, and a view that fills a laptop's window."""
 
-WEBP_QUALITY = 75
+WEBP_QUALITY = 70
 WEBP_METHOD = 0
-"""A third of the time of Pillow's defaults (80, 4), for files of the same size: they are most of an import's work beside encoding."""
+"""A third of the time of Pillow's defaults (80, 4), for smaller files: they are most of an import's work beside encoding."""
 
 EVICT_TO = 0.9
 """A full cache is emptied to this share of its bound, so that eviction is rare."""
@@ -122,10 +123,10 @@ class Files:
         written = 0
         for size in sorted(missing, key=lambda size: -SIDES[size]):
             current = _shrink(current, SIDES[size])
-            path = self._thumbnail_path(content_hash, size)
-            with _replacing(path) as temporary:
-                current.save(temporary, "WEBP", quality=WEBP_QUALITY, method=WEBP_METHOD)
-                written += temporary.stat().st_size
+            buffer = io.BytesIO()
+            current.save(buffer, "WEBP", quality=WEBP_QUALITY, method=WEBP_METHOD)
+            write_atomic(self._thumbnail_path(content_hash, size), buffer.getbuffer())
+            written += buffer.tell()
         self._account(written)
 
     def delete_thumbnails(self, content_hash: str) -> None:
@@ -181,17 +182,24 @@ def _shrink(image: Image, side: int) -> Image:
         return image
     scale = side / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    # By whole numbers with the mean of the pixels first, the rest bicubic: half the time of all bicubic, and no eye tells them apart.
-    return image.resize(size, Resampling.BICUBIC, reducing_gap=1.0)
+    # By whole numbers with the mean of the pixels first, the rest bilinear: a third of the time of all bicubic, and no eye tells them apart.
+    return image.resize(size, Resampling.BILINEAR, reducing_gap=1.0)
 
 
-def write_atomic(path: Path, data: bytes, *, durable: bool = False) -> None:
+def write_atomic(path: Path, data: bytes | memoryview, *, durable: bool = False) -> None:
     """Write a file so that it exists whole or not at all; `durable`: also after a power cut."""
-    with _replacing(path) as temporary, temporary.open("wb") as file:
-        file.write(data)
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     if durable:
         # The parent too: its entry for a new shard folder must not be lost either.
         for folder in (path.parent, path.parent.parent):
@@ -200,15 +208,3 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = False) -> None:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place when the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -25,23 +25,35 @@ BATCH = 16  # pictures per run of a graph: larger is no faster on a CPU and take
 MAX_TOKENS = 64  # of a text; the captions of the training data have 8 to 40
 PHOTO_SIDE, SKETCH_SIDE = preprocess.PHOTO_SIDE, preprocess.SKETCH_SIDE
 
-FILES = ("image.xml", "image.bin", "sketch.xml", "sketch.bin", "drawing.xml", "drawing.bin", "text.xml", "text.bin", "tokenizer.json")
+FILES = ("image.xml", "image.bin", "sketch.xml", "sketch.bin", "text.xml", "text.bin", "tokenizer.json")
+DRAWING_FILES = ("drawing.xml", "drawing.bin")
+"""Where the manifest says how two towers for drawings are joined."""
+CLASSES_FILE = "classes.npy"
+"""Where it says that they are pulled towards classes: float16 [classes, words + shapes]."""
 
 Graph = Callable[..., npt.NDArray[np.float32]]
 
 
-def joined(first: Vectors, second: Vectors, how: dict[str, Any], dim: int) -> Vectors:
+def joined(first: Vectors, second: Vectors, how: dict[str, Any], dim: int, classes: Vectors | None = None) -> Vectors:
     """The vectors of two towers for drawings as one: rows ``[words | shapes]`` of each -> float32 [n, dim].
 
     ``how`` (of the manifest): ``parts``, the lengths of words and shapes; ``words`` and ``shapes``, the weight of the second beside 1 for
     the first; ``shares``, the lengths of words, shapes and rest in the result. The rest is the last dimension.
+    ``classes``: mean photos of some things, rows [words | shapes], both unit vectors. A drawing goes some way (``pull``) towards the mean
+    of those that it resembles, the more sharply (``sharpness``) the nearer: strokes say what a thing is more surely than how it looks.
     """
+    ends = np.cumsum([0, *how["parts"]])
+    both = [slice(start, stop) for start, stop in zip(ends[:-1], ends[1:], strict=True)]
+    parts = [unit(unit(first[:, part]) + how[name] * unit(second[:, part])) for part, name in zip(both, ("words", "shapes"), strict=True)]
+    if classes is not None:
+        means = [classes[:, part] for part in both]
+        likeness = how["sharpness"] * sum(part @ mean.T for part, mean in zip(parts, means, strict=True))
+        chances = np.exp(likeness - likeness.max(axis=1, keepdims=True))
+        chances /= chances.sum(axis=1, keepdims=True)
+        parts = [unit(part + how["pull"] * (chances @ mean)) for part, mean in zip(parts, means, strict=True)]
     out = np.zeros((len(first), dim), dtype=np.float32)
-    start = 0
-    for length, name, share in zip(how["parts"], ("words", "shapes"), how["shares"], strict=False):
-        part = slice(start, start + length)
-        out[:, part] = share * unit(unit(first[:, part]) + how[name] * unit(second[:, part]))
-        start += length
+    for part, place, share in zip(parts, both, how["shares"], strict=False):
+        out[:, place] = share * part
     out[:, -1] = how["shares"][2]
     return out
 
@@ -115,8 +127,8 @@ class _Requests:
         return np.array(result[self._compiled.outputs[0]], dtype=np.float32)
 
 
-def _both(first: Graph, second: Graph, how: dict[str, Any], dim: int) -> Graph:
-    return lambda pixels: joined(first(pixels), second(pixels), how, dim)
+def _both(first: Graph, second: Graph, how: dict[str, Any], dim: int, classes: Vectors | None) -> Graph:
+    return lambda pixels: joined(first(pixels), second(pixels), how, dim, classes)
 
 
 def load(device: str = "auto", threads: int | None = None, folder: Path = WEIGHTS) -> Encoder:
@@ -145,8 +157,9 @@ def load(device: str = "auto", threads: int | None = None, folder: Path = WEIGHT
             return _Requests(core.compile_model(folder / f"{name}.xml", "CPU", settings))
 
         image, sketch, text = (graph(name) for name in ("image", "sketch", "text"))
-        if "drawing" in manifest:
-            sketch = _both(sketch, graph("drawing"), manifest["drawing"], manifest["dim"])
+        if how := manifest.get("drawing"):
+            classes = np.load(folder / CLASSES_FILE).astype(np.float32) if "pull" in how else None
+            sketch = _both(sketch, graph("drawing"), how, manifest["dim"], classes)
     except (OSError, ValueError, RuntimeError) as error:
         raise EncoderUnavailable(
             f"The weights of 'lite' in {folder} cannot be read ({error}): restore them with `git checkout`."
@@ -154,16 +167,21 @@ def load(device: str = "auto", threads: int | None = None, folder: Path = WEIGHT
     return LiteEncoder(folder, manifest, image, sketch, text, tokenizer)
 
 
+def files_of(manifest: dict[str, Any]) -> list[str]:
+    """The files that a model of that manifest consists of."""
+    how = manifest.get("drawing", {})
+    return [*FILES, *(DRAWING_FILES if how else ()), *([CLASSES_FILE] if "pull" in how else ())]
+
+
 def fingerprint(folder: Path = WEIGHTS) -> str:
     """Compute anew what the manifest says: sixteen hex digits of the graphs, the tokenizer, the preprocessing version, and of how two
     towers for drawings are joined, where there are two.
     """
-    manifest = folder / "manifest.json"
-    drawing = json.loads(manifest.read_text(encoding="utf-8")).get("drawing") if manifest.exists() else None
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     digest = hashlib.sha256(f"preprocess {preprocess.VERSION}\n".encode())
-    for name in FILES:
-        if drawing or not name.startswith("drawing"):
-            digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
-    if drawing:
+    for name in files_of(manifest):
+        digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
+    if drawing := manifest.get("drawing"):
         digest.update(json.dumps(drawing, sort_keys=True).encode())
     return digest.hexdigest()[:16]

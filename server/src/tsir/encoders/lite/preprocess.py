@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-VERSION = 1
+VERSION = 2
 PHOTO_SIDE, SKETCH_SIDE = 260, 224
 _MARK = "tsir-lite"  # set on a prepared picture, so that preparing it again changes nothing
 _INK = 24  # a pixel this much darker than the ground belongs to the drawing
@@ -36,7 +36,9 @@ def prepare_photo(image: Image.Image) -> Image.Image:
         return image
     square = on_white(image)
     if square.size != (PHOTO_SIDE, PHOTO_SIDE):
-        square = square.resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.BICUBIC, reducing_gap=2.0)
+        # By whole numbers with the mean of the pixels first: half the time of all bicubic, and nearly the same vector (cosine 0.9975;
+        # saving a photo as JPEG of quality 85 gives 0.9946).
+        square = square.resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.BICUBIC, reducing_gap=1.0)
     return _marked(square, "photo")
 
 

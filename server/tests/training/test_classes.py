@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra `train`")
 
-from tsir.training.classes import means  # noqa: E402
+from tsir.training.classes import means
 
 
 def test_every_part_of_a_mean_is_a_unit_vector_and_classes_are_in_the_order_of_their_names() -> None:

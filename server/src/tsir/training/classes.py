@@ -14,7 +14,7 @@ import numpy as np
 
 from tsir.encoders.base import Vectors, unit
 from tsir.encoders.lite import load
-from tsir.encoders.lite.encoder import CLASSES_FILE
+from tsir.encoders.lite.encoder import CLASSES_FILE, slices
 from tsir.errors import InvalidInput
 from tsir.training.corpus import Corpus
 from tsir.training.export import read_manifest, write_manifest
@@ -25,12 +25,14 @@ AT_ONCE = 64  # photos held decoded
 
 
 def means(vectors: Vectors, classes: Sequence[str], parts: Sequence[int]) -> Vectors:
-    """The mean photo of each class, in the order of their names: vectors [n, dim] -> float32 [classes, sum(parts)], every part a unit vector."""
+    """The mean photo of each class, in the order of their names.
+
+    Vectors [n, dim] -> float32 [classes, sum(parts)], every part a unit vector.
+    """
     names = np.array(classes)
-    ends = np.cumsum([0, *parts])
     columns = []
-    for start, stop in zip(ends[:-1], ends[1:], strict=True):
-        part = unit(vectors[:, start:stop])
+    for place in slices(parts):
+        part = unit(vectors[:, place])
         columns.append(unit(np.stack([part[names == name].mean(axis=0) for name in sorted(set(classes))])))
     return np.concatenate(columns, axis=1)
 

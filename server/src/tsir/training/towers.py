@@ -164,12 +164,11 @@ class DrawingTower(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Uint8 [n, 224, 224, 3] -> [n, 511], two unit vectors a row."""
         x = _pixels(pixels)
-        x = torch.cat([x, x.flip(3)], 0)
         for layer in self.lower:
             x = layer(x)
         features = self.shapes.features(x)
         heads = (self.words(features), self.shapes.head(features))
-        return torch.cat([SketchTower.both(F.normalize(head, dim=-1)) for head in heads], 1)
+        return torch.cat([F.normalize(head, dim=-1) for head in heads], 1)
 
 
 class TextTower(nn.Module):

@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,11 @@ CLASSES_FILE = "classes.npy"
 Graph = Callable[..., npt.NDArray[np.float32]]
 
 
+def slices(lengths: Sequence[int]) -> list[slice]:
+    """Where the parts of a vector lie, one after the other."""
+    return [slice(start, stop) for start, stop in pairwise(np.cumsum([0, *lengths]).tolist())]
+
+
 def joined(first: Vectors, second: Vectors, how: dict[str, Any], dim: int, classes: Vectors | None = None) -> Vectors:
     """The vectors of two towers for drawings as one: rows ``[words | shapes]`` of each -> float32 [n, dim].
 
@@ -42,8 +48,7 @@ def joined(first: Vectors, second: Vectors, how: dict[str, Any], dim: int, class
     ``classes``: mean photos of some things, rows [words | shapes], both unit vectors. A drawing goes some way (``pull``) towards the mean
     of those that it resembles, the more sharply (``sharpness``) the nearer: strokes say what a thing is more surely than how it looks.
     """
-    ends = np.cumsum([0, *how["parts"]])
-    both = [slice(start, stop) for start, stop in zip(ends[:-1], ends[1:], strict=True)]
+    both = slices(how["parts"])
     parts = [unit(unit(first[:, part]) + how[name] * unit(second[:, part])) for part, name in zip(both, ("words", "shapes"), strict=True)]
     if classes is not None:
         means = [classes[:, part] for part in both]
@@ -128,7 +133,8 @@ class _Requests:
 
 
 def _both(first: Graph, second: Graph, how: dict[str, Any], dim: int, classes: Vectors | None) -> Graph:
-    return lambda pixels: joined(first(pixels), second(pixels), how, dim, classes)
+    """The second tower sees the drawing's mirror image: as steady as both images in both towers, in half the time."""
+    return lambda pixels: joined(first(pixels), second(np.ascontiguousarray(pixels[:, :, ::-1])), how, dim, classes)
 
 
 def load(device: str = "auto", threads: int | None = None, folder: Path = WEIGHTS) -> Encoder:

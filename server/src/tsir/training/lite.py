@@ -1,5 +1,5 @@
 # mypy: disable-error-code="misc, no-any-return, no-untyped-call"
-"""The recipe of the lite model: captions and words, sketches, joining, export, drawing, hubs, classes.
+"""The recipe of the lite model: captions and words, sketches, joining, export, drawing, hubs, things.
 
 The lower two thirds of the trunks stay as they were pretrained; their output is cached (``cache.py``), several random views of
 each picture.
@@ -11,7 +11,7 @@ Everything above is trained on it:
 * ``export``: int8 graphs.
 * ``drawing``: two towers for drawings, trained against those graphs (``drawing.py``), in place of the one that helped to train them.
 * ``hubs``: photos that lie near too many queries are held back (``hubs.py``).
-* ``classes``: a drawing is pulled towards the photos of the things that it resembles (``classes.py``).
+* ``things``: a drawing is pulled towards the photos of the things that it resembles (``things.py``).
 
 The first two need nothing of each other and may run at the same time (``stages=[captions]`` and ``stages=[sketches]``).
 """
@@ -33,7 +33,7 @@ from torch.nn import functional as F
 
 from tsir.encoders.lite import load, preprocess
 from tsir.errors import InvalidInput
-from tsir.training import cache, classes, data, hubs, minilm, words
+from tsir.training import cache, data, hubs, minilm, things, words
 from tsir.training.corpus import Corpus
 from tsir.training.drawing import Drawing
 from tsir.training.export import export, export_drawings, read_manifest
@@ -421,8 +421,8 @@ def run(config: Config) -> None:
         _drawing_towers(corpus)
     if "hubs" in stages:
         hubs.hold_back(corpus)
-    if "classes" in stages:
-        classes.pull(corpus)
+    if "things" in stages:
+        things.pull(corpus)
 
 
 def _export(corpus: Corpus, stages: Collection[str], captions: Stage, sketches: Stage) -> None:

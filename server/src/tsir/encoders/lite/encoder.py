@@ -29,8 +29,8 @@ PHOTO_SIDE, SKETCH_SIDE = preprocess.PHOTO_SIDE, preprocess.SKETCH_SIDE
 FILES = ("image.xml", "image.bin", "sketch.xml", "sketch.bin", "text.xml", "text.bin", "tokenizer.json")
 DRAWING_FILES = ("drawing.xml", "drawing.bin")
 """Where the manifest says how two towers for drawings are joined."""
-CLASSES_FILE = "classes.npy"
-"""Where it says that they are pulled towards classes: float16 [classes, words + shapes]."""
+THINGS_FILE = "things.npy"
+"""Where it says how sharply they are pulled towards things: float16 [2, things, words + shapes]."""
 
 Graph = Callable[..., npt.NDArray[np.float32]]
 
@@ -40,22 +40,21 @@ def slices(lengths: Sequence[int]) -> list[slice]:
     return [slice(start, stop) for start, stop in pairwise(np.cumsum([0, *lengths]).tolist())]
 
 
-def joined(first: Vectors, second: Vectors, how: dict[str, Any], dim: int, classes: Vectors | None = None) -> Vectors:
+def joined(first: Vectors, second: Vectors, how: dict[str, Any], dim: int, things: Vectors | None = None) -> Vectors:
     """The vectors of two towers for drawings as one: rows ``[words | shapes]`` of each -> float32 [n, dim].
 
     ``how`` (of the manifest): ``parts``, the lengths of words and shapes; ``words`` and ``shapes``, the weight of the second beside 1 for
     the first; ``shares``, the lengths of words, shapes and rest in the result. The rest is the last dimension.
-    ``classes``: mean photos of some things, rows [words | shapes], both unit vectors. A drawing goes some way (``pull``) towards the mean
-    of those that it resembles, the more sharply (``sharpness``) the nearer: strokes say what a thing is more surely than how it looks.
+    ``things`` [2, t, dim]: the mean drawing of some things, words and shapes each of unit length, and how photos of them pull (zeros: not
+    at all). A drawing follows those that it resembles, the more sharply (``sharpness``) the nearer.
     """
     both = slices(how["parts"])
     parts = [unit(unit(first[:, part]) + how[name] * unit(second[:, part])) for part, name in zip(both, ("words", "shapes"), strict=True)]
-    if classes is not None:
-        means = [classes[:, part] for part in both]
-        likeness = how["sharpness"] * sum(part @ mean.T for part, mean in zip(parts, means, strict=True))
+    if things is not None:
+        likeness = how["sharpness"] * sum(part @ things[0][:, place].T for part, place in zip(parts, both, strict=True))
         chances = np.exp(likeness - likeness.max(axis=1, keepdims=True))
         chances /= chances.sum(axis=1, keepdims=True)
-        parts = [unit(part + how["pull"] * (chances @ mean)) for part, mean in zip(parts, means, strict=True)]
+        parts = [unit(part + chances @ things[1][:, place]) for part, place in zip(parts, both, strict=True)]
     out = np.zeros((len(first), dim), dtype=np.float32)
     for part, place, share in zip(parts, both, how["shares"], strict=False):
         out[:, place] = share * part
@@ -132,9 +131,9 @@ class _Requests:
         return np.array(result[self._compiled.outputs[0]], dtype=np.float32)
 
 
-def _both(first: Graph, second: Graph, how: dict[str, Any], dim: int, classes: Vectors | None) -> Graph:
+def _both(first: Graph, second: Graph, how: dict[str, Any], dim: int, things: Vectors | None) -> Graph:
     """The second tower sees the drawing's mirror image: as steady as both images in both towers, in half the time."""
-    return lambda pixels: joined(first(pixels), second(np.ascontiguousarray(pixels[:, :, ::-1])), how, dim, classes)
+    return lambda pixels: joined(first(pixels), second(np.ascontiguousarray(pixels[:, :, ::-1])), how, dim, things)
 
 
 def load(device: str = "auto", threads: int | None = None, folder: Path = WEIGHTS) -> Encoder:
@@ -164,8 +163,8 @@ def load(device: str = "auto", threads: int | None = None, folder: Path = WEIGHT
 
         image, sketch, text = (graph(name) for name in ("image", "sketch", "text"))
         if how := manifest.get("drawing"):
-            classes = np.load(folder / CLASSES_FILE).astype(np.float32) if "pull" in how else None
-            sketch = _both(sketch, graph("drawing"), how, manifest["dim"], classes)
+            things = np.load(folder / THINGS_FILE).astype(np.float32) if "sharpness" in how else None
+            sketch = _both(sketch, graph("drawing"), how, manifest["dim"], things)
     except (OSError, ValueError, RuntimeError) as error:
         raise EncoderUnavailable(
             f"The weights of 'lite' in {folder} cannot be read ({error}): restore them with `git checkout`."
@@ -176,7 +175,7 @@ def load(device: str = "auto", threads: int | None = None, folder: Path = WEIGHT
 def files_of(manifest: dict[str, Any]) -> list[str]:
     """The files that a model of that manifest consists of."""
     how = manifest.get("drawing", {})
-    return [*FILES, *(DRAWING_FILES if how else ()), *([CLASSES_FILE] if "pull" in how else ())]
+    return [*FILES, *(DRAWING_FILES if how else ()), *([THINGS_FILE] if "sharpness" in how else ())]
 
 
 def fingerprint(folder: Path = WEIGHTS) -> str:

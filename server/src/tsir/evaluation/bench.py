@@ -192,14 +192,13 @@ def run_import(
     folder: Path,
     *,
     pictures: int | None = None,
-    encoder_rate: float | None = None,
     say: Say = _silent,
 ) -> Table:
     """Import a folder as `tsir load` does, thumbnails included, into a collection of its own that is dropped afterwards.
 
     With `pictures` the folder's files are first multiplied to that many different files. Embedded stores are made in a temporary folder,
-    so a running server is not in the way; stores that are servers are used as they are. `encoder_rate` (prepared photos per second) adds
-    the share of it that was reached. Raises InvalidInput when the folder has no pictures.
+    so a running server is not in the way; stores that are servers are used as they are. Raises InvalidInput when the folder has no
+    pictures.
     """
     from tsir.importing.jobs import JobRunner
     from tsir.library.library import Library
@@ -233,8 +232,6 @@ def run_import(
             "MB per second": sum(file.stat().st_size for file in (files if pictures is None else _files(source))) / 2**20 / seconds,
             "peak memory MB": _peak_memory(),
         }
-        if encoder_rate:
-            row["share of the encoder's speed, %"] = 100 * job.done / seconds / encoder_rate
         if job.state != "done":
             row["state"] = f"{job.state}: {job.message}"
         return Table(f"import of {folder.name} with {encoder.name}", [row])
@@ -533,9 +530,10 @@ def import_command(
     """Pictures per second of a whole import, thumbnails included, and its share of the encoder's own speed."""
     settings, encoder = _loaded(model)
     with _progress() as say:
+        table = run_import(settings, encoder, folder, pictures=pictures, say=say)
+        # Afterwards: it holds its pictures in memory, all of them at once and at full size.
         alone = run_encoder(encoder, photos=128, batch=settings.batch_size, queries=1, folder=folder, say=say)
-        rate = float(alone.rows[0]["per second"])
-        table = run_import(settings, encoder, folder, pictures=pictures, encoder_rate=rate, say=say)
+        table.rows[0]["share of the encoder's speed, %"] = 100 * table.rows[0]["per second"] / alone.rows[0]["per second"]
     _print(table, as_json)
 
 

@@ -182,7 +182,7 @@ def _shrink(image: Image, side: int) -> Image:
         return image
     scale = side / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    # By whole numbers with the mean of the pixels first, the rest bilinear: a third of the time of all bicubic, no eye tells them apart.
+    # By whole numbers with the mean of the pixels first, the rest bilinear: half the time of all bicubic, and no eye tells them apart.
     return image.resize(size, Resampling.BILINEAR, reducing_gap=1.0)
 
 

@@ -68,8 +68,7 @@ def export(model: LiteModel, folder: Path, photos: NDArray[np.uint8], about: dic
     write_manifest(partial, {"dim": DIM, **about})
     folder.mkdir(parents=True, exist_ok=True)
     for name in (*FILES, "manifest.json"):
-        if (partial / name).exists():
-            (partial / name).replace(folder / name)
+        (partial / name).replace(folder / name)
     partial.rmdir()
 
 

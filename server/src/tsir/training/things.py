@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,9 +42,9 @@ SEEN_TWICE, ENOUGH = 2, 5
 
 def means(vectors: Vectors, names: Sequence[str], parts: Sequence[int]) -> dict[str, Vectors]:
     """The mean vector of each name, every part of it a unit vector: vectors [n, dim] -> name: float32 [sum(parts)]."""
-    units = np.concatenate([unit(vectors[:, place]) for place in slices(parts)], axis=1)
-    labels = np.array(names)
-    return {name: _each_unit(units[labels == name].mean(axis=0), parts) for name in sorted(set(names))}
+    units, labels, order = _each_unit(vectors, parts), np.array(names), sorted(set(names))
+    rows = _each_unit(np.stack([units[labels == name].mean(axis=0) for name in order]), parts)
+    return dict(zip(order, rows, strict=True))
 
 
 def table(keys: dict[str, Vectors], values: dict[str, Vectors]) -> Vectors:
@@ -101,8 +102,8 @@ def _fir(rng: np.random.Generator) -> list[Stroke]:
     return [(xs, [*height, *reversed(height)]), ((0.45, 0.45, 0.55, 0.55), (0.82, 0.95, 0.95, 0.82))]
 
 
-def _each_unit(row: Vectors, parts: Sequence[int]) -> Vectors:
-    return np.concatenate([unit(row[None, place])[0] for place in slices(parts)])
+def _each_unit(rows: Vectors, parts: Sequence[int]) -> Vectors:
+    return np.concatenate([unit(rows[:, place]) for place in slices(parts)], axis=1)
 
 
 def _encoded(encode: Callable[[Sequence[Image]], Vectors], pictures: Sequence[Callable[[], Image]]) -> Vectors:
@@ -123,19 +124,18 @@ def pull(corpus: Corpus) -> None:
     write_manifest(out, manifest)
     encoder, parts = load(folder=out), manifest["drawing"]["parts"]
 
-    sketches = corpus.sketches[:: options["every_sketch"]]
-    pictures: list[Callable[[], Image]] = [sample.picture for sample in sketches]
-    names = [thing(sample.meta["class"]) for sample in sketches]
-    drawn = [(thing(drawing.word), drawing.strokes) for drawing in corpus.drawings]
-    drawn += [(name, strokes) for name, kind in trees(np.random.default_rng(corpus.seed), options["trees"]).items() for strokes in kind]
-    pictures += [lambda strokes=strokes: drawings.render(strokes) for _, strokes in drawn]  # type: ignore[misc]
-    keys = means(_encoded(encoder.sketches, pictures), [*names, *(name for name, _ in drawn)], parts)
+    own_trees = trees(np.random.default_rng(corpus.seed), options["trees"])
+    drawn: list[tuple[str, Callable[[], Image]]] = [
+        *((thing(sketch.meta["class"]), sketch.picture) for sketch in corpus.sketches[:: options["every_sketch"]]),
+        *((thing(drawing.word), partial(drawings.render, drawing.strokes)) for drawing in corpus.drawings),
+        *((name, partial(drawings.render, strokes)) for name, kind in own_trees.items() for strokes in kind),
+    ]
+    keys = means(_encoded(encoder.sketches, [picture for _, picture in drawn]), [name for name, _ in drawn], parts)
 
-    shown = means(
-        _encoded(encoder.images, [photo.picture for photo in corpus.photos]), [thing(photo.meta["class"]) for photo in corpus.photos], parts
-    )
+    photos = _encoded(encoder.images, [photo.picture for photo in corpus.photos])
+    shown = means(photos, [thing(photo.meta["class"]) for photo in corpus.photos], parts)
     values = {name: options["pull"] * row for name, row in shown.items()}
-    others = SHOWN_BY | dict.fromkeys(("ball tree", "cloud tree", "fir"), "tree")
+    others = SHOWN_BY | dict.fromkeys(own_trees, "tree")
     values |= {name: options["pull_others"] * shown[photographed] for name, photographed in others.items()}
     scenes = _scenes(corpus, [name for name in keys if name not in values], encoder.images, parts, options["less"])
     values |= {name: options["pull"] * row for name, row in scenes.items()}
@@ -158,5 +158,6 @@ def _scenes(
     for name, rows in mentions(names, captions).items():
         often = np.flatnonzero(np.bincount(photo_of[rows], minlength=len(vectors)) >= SEEN_TWICE)
         if len(often) >= ENOUGH:
-            found[name] = _each_unit(means(vectors[often], [name] * len(often), parts)[name] - less * common, parts)
+            mean = means(vectors[often], [name] * len(often), parts)[name]
+            found[name] = _each_unit((mean - less * common)[None], parts)[0]
     return found

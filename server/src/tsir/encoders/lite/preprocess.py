@@ -36,8 +36,8 @@ def prepare_photo(image: Image.Image) -> Image.Image:
         return image
     square = on_white(image)
     if square.size != (PHOTO_SIDE, PHOTO_SIDE):
-        # By whole numbers with the mean of the pixels first: half the time of all bicubic, and nearly the same vector (cosine 0.9975;
-        # saving a photo as JPEG of quality 85 gives 0.9946).
+        # By whole numbers with the mean of the pixels first: less time than all bicubic (2.2 instead of 2.8 ms at 640 x 480), and nearly
+        # the same vector (cosine 0.9975; saving a photo as JPEG of quality 85 gives 0.9946).
         square = square.resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.BICUBIC, reducing_gap=1.0)
     return _marked(square, "photo")
 

@@ -34,6 +34,7 @@ export function Viewer({ collection, id, pictures, onMove, onNearEnd, onLike, on
   const [fetched, setFetched] = useState<Picture | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
   const [asking, setAsking] = useState(false);
+  const [removed, setRemoved] = useState<number | null>(null);
   const start = useRef<{ x: number; y: number } | null>(null);
   const index = pictures.findIndex((picture) => picture.id === id);
   const listed = index >= 0 ? pictures[index] : undefined;
@@ -47,7 +48,8 @@ export function Viewer({ collection, id, pictures, onMove, onNearEnd, onLike, on
     setAsking(false);
   }, [id]);
 
-  const missing = listed === undefined;
+  // The page is not closed at once: the address changes first.
+  const missing = listed === undefined && removed !== id;
   useEffect(() => {
     if (!missing) return;
     const abort = new AbortController();
@@ -89,6 +91,7 @@ export function Viewer({ collection, id, pictures, onMove, onNearEnd, onLike, on
   const remove = async (): Promise<void> => {
     try {
       await api.remove(collection, id);
+      setRemoved(id);
       onRemoved(id);
     } catch (error) {
       setProblem(error instanceof Problem ? error.message : String(error));

@@ -6,6 +6,7 @@ import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
@@ -123,9 +124,16 @@ def test_picture_is_removed_from_the_viewer(site: Site, page: Page, tmp_path: Pa
     panel.get_by_role("button", name="Close").click()
     expect(tiles(page)).to_have_count(2)
     tile(page, 0).click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    number = tile(page, 0).get_attribute("data-id")
     page.get_by_role("button", name="Remove from library").click()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(f"{request.method} {urlsplit(request.url).path}"))
     page.get_by_role("button", name="Remove", exact=True).click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
     expect(tiles(page)).to_have_count(1)
+    about_it = [request for request in asked if f"/images/{number}" in request]
+    assert about_it == [f"DELETE /api/v1/collections/bin/images/{number}"], "nothing is asked of a picture that is gone"
 
 
 def test_collection_is_made_and_dropped(site: Site, page: Page) -> None:

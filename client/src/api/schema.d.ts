@@ -245,7 +245,7 @@ export interface paths {
         };
         /**
          * Read Thumbnail
-         * @description A WebP of at most 256 (small) or 768 (large) pixels. `?key=` is accepted instead of a header.
+         * @description A WebP of at most 256 pixels (small) or a JPEG of at most 768 (large). `?key=` is accepted instead of a header.
          */
         get: operations["read_thumbnail"];
         put?: never;
@@ -710,7 +710,7 @@ export interface components {
             file_url: string;
             /**
              * Thumbnail Url
-             * @description Small WebP; add `&size=large` for the large one. May be cached for ever.
+             * @description Small WebP; add `&size=large` for the large JPEG. May be cached for ever.
              */
             thumbnail_url: string;
             /**
@@ -783,7 +783,7 @@ export interface components {
             file_url: string;
             /**
              * Thumbnail Url
-             * @description Small WebP; add `&size=large` for the large one. May be cached for ever.
+             * @description Small WebP; add `&size=large` for the large JPEG. May be cached for ever.
              */
             thumbnail_url: string;
         };
@@ -1581,6 +1581,7 @@ export interface operations {
                 };
                 content: {
                     "image/webp": unknown;
+                    "image/jpeg": unknown;
                 };
             };
             /** @description The cached one is still right. */

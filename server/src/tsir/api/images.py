@@ -12,7 +12,7 @@ from tsir.api.deps import CollectionName, Cursor, Id, LibraryDep, RunDep, Settin
 from tsir.api.schemas import ImageList, ImageOut
 from tsir.encoders.preprocess import open_picture
 from tsir.errors import NotFound, TsirError
-from tsir.library.files import SIDES
+from tsir.library.files import FORMATS, SIDES
 from tsir.library.library import Library
 from tsir.library.records import Image
 from tsir.settings import Settings
@@ -35,7 +35,7 @@ MEDIA_TYPES = {
 
 PICTURE_ANSWERS: dict[int | str, dict[str, object]] = {200: {"content": {"image/*": {}}, "description": "The picture."}}
 THUMBNAIL_ANSWERS: dict[int | str, dict[str, object]] = {
-    200: {"content": {"image/webp": {}}, "description": "The thumbnail."},
+    200: {"content": {MEDIA_TYPES[format]: {} for format in FORMATS.values()}, "description": "The thumbnail."},
     304: {"description": "The cached one is still right."},
 }
 
@@ -81,7 +81,7 @@ async def read_thumbnail(
     size: Literal["small", "large"] = "small",
     v: Annotated[str | None, Query(max_length=64, description="Content, as in thumbnail_url; makes the answer cacheable for ever.")] = None,
 ) -> Response:
-    """A WebP of at most 256 (small) or 768 (large) pixels. `?key=` is accepted instead of a header."""
+    """A WebP of at most 256 pixels (small) or a JPEG of at most 768 (large). `?key=` is accepted instead of a header."""
     image = await run(library.image, name, id)
     etag = f'"{image.content_hash[:32]}-{size}"'
     lasting = bool(v) and image.content_hash.startswith(v or "")
@@ -89,7 +89,7 @@ async def read_thumbnail(
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     path = await run(thumbnail, library, image, size, settings)
-    return FileResponse(path, media_type="image/webp", headers=headers)
+    return FileResponse(path, media_type=MEDIA_TYPES[FORMATS[size]], headers=headers)
 
 
 def original(image: Image) -> Response:

@@ -88,7 +88,7 @@ class ImageOut(BaseModel):
     longitude: float | None
     created_at: datetime
     file_url: str
-    thumbnail_url: str = Field(description="Small WebP; add `&size=large` for the large one. May be cached for ever.")
+    thumbnail_url: str = Field(description="Small WebP; add `&size=large` for the large JPEG. May be cached for ever.")
 
     @classmethod
     def of(cls, image: records.Image) -> ImageOut:

@@ -22,6 +22,7 @@ from tests.processes import Site, wait_for
 from tsir import cli
 from tsir.commands import models
 from tsir.encoders import registry
+from tsir.settings import Settings
 
 Tsir = Callable[..., Result]
 
@@ -89,6 +90,22 @@ def test_folder_is_loaded_searched_and_checked(tsir: Tsir, photos: Path) -> None
     assert checked.exit_code == 0
     assert "6 pictures, 6 vectors." in checked.stdout
     assert "All is well." in checked.stdout
+
+
+def test_lost_thumbnails_are_made_again_by_a_repair(tsir: Tsir, photos: Path, settings: Settings) -> None:
+    tsir("load", photos)
+    large = sorted((settings.data_dir / "thumbnails" / "large").glob("*/*"))
+    for path in large:
+        path.unlink()
+    assert "6 images of tsir have no thumbnails yet." in tsir("check").stdout
+    assert "6 images of tsir had no thumbnails; they were made." in tsir("check", "--repair").stdout
+    assert "no thumbnails" not in tsir("check").stdout
+    for path in large:
+        path.unlink()
+    photos.rename(photos.parent / "unplugged")
+    repaired = tsir("check", "--repair")
+    assert repaired.exit_code == 0, repaired.output
+    assert "6 images of tsir have no thumbnails yet." in repaired.stdout, "nothing is claimed that was not done"
 
 
 def test_mistakes_are_one_line_and_exit_code_one(tsir: Tsir, photos: Path) -> None:

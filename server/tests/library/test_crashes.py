@@ -15,6 +15,7 @@ from tests.library import crashing
 from tests.library.conftest import axis
 from tsir.library.library import Library, _scalars
 from tsir.library.records import Filter
+from tsir.library.records import Image as StoredImage
 from tsir.settings import Settings
 
 
@@ -148,7 +149,12 @@ def test_check_finds_lost_files_and_strays(settings: Settings, photos_folder: Pa
             "1 uploaded files belong to no image.",
         }
         made: list[int] = []
-        report = library.check(repair=True, thumbnail=lambda image: made.append(image.id))
+
+        def make(image: StoredImage) -> bool:
+            made.append(image.id)
+            return True
+
+        report = library.check(repair=True, thumbnail=make)
         assert report.repaired
         assert len(made) == crashing.PICTURES - 1
         assert not stray.exists()

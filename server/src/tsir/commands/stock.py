@@ -177,10 +177,15 @@ def check(settings: Settings, *, repair: bool, as_json: bool) -> bool:
     """Compare what is stored, and print what differs. Returns whether all is well (now)."""
     with opened(settings) as (library, encoders):
 
-        def make_thumbnail(image: Image) -> None:
-            thumbnail(library, image, "small", settings)
+        def make_thumbnails(image: Image) -> bool:
+            try:
+                for size in library.files.SIZES:
+                    thumbnail(library, image, size, settings)
+            except NotFound:  # an unplugged disk, a full cache
+                return False
+            return True
 
-        found = library.check(repair, make_thumbnail)
+        found = library.check(repair, make_thumbnails)
         mended, unreadable = encode_unfinished(library, encoders.of, settings) if repair else (0, [])
     if as_json:
         print_json(

@@ -32,7 +32,7 @@ RESTORE_TIME = timedelta(hours=12)
 """A restore that has not finished after so long never will."""
 
 
-def check(library: Library, repair: bool, thumbnail: Callable[[Image], None] | None) -> CheckReport:
+def check(library: Library, repair: bool, thumbnail: Callable[[Image], bool] | None) -> CheckReport:
     """See Library.check."""
     report = _Report()
     names = set()
@@ -144,17 +144,17 @@ def _compare_files(library: Library, ref: Ref, report: _Report, repair: bool) ->
             library.forget(ref, part)
 
 
-def _compare_thumbnails(library: Library, ref: Ref, report: _Report, make: Callable[[Image], None] | None) -> None:
+def _compare_thumbnails(library: Library, ref: Ref, report: _Report, make: Callable[[Image], bool] | None) -> None:
     """A cache: what it lacks is no fault, but `make` fills it."""
-    lacking = after = 0
+    lacking = made = after = 0
     while found := library.catalog.hashes(ref, after, BATCH):
         after = found[-1][0]
         without = [id for id, content_hash in found if not all(library.files.thumbnail(content_hash, size) for size in library.files.SIZES)]
         lacking += len(without)
         if make and without:
-            for image in library.catalog.ready(ref, without).values():
-                make(image)
-    report.note(lacking, "images of {} " + ("had no thumbnails; they were made." if make else "have no thumbnails yet."), ref.name)
+            made += sum(make(image) for image in library.catalog.ready(ref, without).values())
+    report.note(made, "images of {} had no thumbnails; they were made.", ref.name)
+    report.note(lacking - made, "images of {} have no thumbnails yet.", ref.name)
 
 
 def _strays(library: Library, report: _Report, repair: bool) -> None:

@@ -593,11 +593,11 @@ class Library:
 
     # Care
 
-    def check(self, repair: bool = False, thumbnail: Callable[[Image], None] | None = None) -> CheckReport:
+    def check(self, repair: bool = False, thumbnail: Callable[[Image], bool] | None = None) -> CheckReport:
         """Compare rows, vectors, files and thumbnails; with `repair`, mend what differs.
 
-        `thumbnail` makes the thumbnails of one image: with `repair` it is called for those that have none. Images found to have no
-        vector become pending: encode them again (`unfinished`).
+        `thumbnail` makes the thumbnails of one image, or returns False: with `repair` it is called for those that lack one. Images found
+        to have no vector become pending: encode them again (`unfinished`).
         """
         return check(self, repair, thumbnail)
 

@@ -109,6 +109,19 @@ def test_existing_thumbnails_are_kept_and_lost_ones_made_again(settings: Setting
     assert list(files.thumbnails.rglob("*.tmp")) == []
 
 
+def test_a_large_thumbnail_of_an_earlier_version_is_found_and_deleted(settings: Settings) -> None:
+    files = Files(settings)
+    files.write_thumbnails(HASH, Image.new("RGB", (900, 900), "red"))
+    large = files.thumbnail(HASH, "large")
+    assert large is not None
+    old = large.rename(large.with_suffix(".webp"))
+    assert files.thumbnail(HASH, "large") is None
+    assert list(files.thumbnail_hashes(time.time() + 60)) == [HASH, HASH]
+    files.delete_thumbnails(HASH)
+    assert not old.exists(), "no copy of a picture stays behind when it is removed"
+    assert list(files.thumbnail_hashes(time.time() + 60)) == []
+
+
 def test_thumbnail_cache_stays_within_its_bound(settings: Settings) -> None:
     noise = Image.effect_noise((768, 768), 100).convert("RGB")
     Files(settings).write_thumbnails(HASH, noise)

@@ -10,6 +10,7 @@ import re
 import secrets
 import threading
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -133,8 +134,8 @@ class Files:
 
     def delete_thumbnails(self, content_hash: str) -> None:
         freed = 0
-        for size in SIDES:
-            path = self._thumbnail_path(content_hash, size)
+        for size, format in product(SIDES, FORMATS.values()):  # of either format: earlier versions made large ones as WebP, too
+            path = self._thumbnail_path(content_hash, size).with_suffix(_suffix(format))
             with contextlib.suppress(FileNotFoundError):
                 freed += path.stat().st_size
                 path.unlink()
@@ -142,8 +143,7 @@ class Files:
 
     def thumbnail_hashes(self, before: float) -> Iterator[str]:
         """Content hashes that have a thumbnail of any size from before that time (seconds since 1970); one may come twice."""
-        patterns = [f"{size}/*/*{_suffix(FORMATS[size])}" for size in SIDES]
-        return (path.stem for pattern in patterns for path in self.thumbnails.glob(pattern) if _older(path, before))
+        return (path.stem for path in self.thumbnails.glob("*/*/*") if path.suffix != ".tmp" and _older(path, before))
 
     def _thumbnail_path(self, content_hash: str, size: ThumbnailSize) -> Path:
         if not re.fullmatch("[0-9a-f]{8,128}", content_hash):
@@ -157,7 +157,7 @@ class Files:
                 self._used += written
                 return
             found = []
-            for path in self.thumbnails.glob("*/*/*"):  # of whatever format: earlier versions made others
+            for path in self.thumbnails.glob("*/*/*"):
                 with contextlib.suppress(FileNotFoundError):
                     stat = path.stat()
                     found.append((stat.st_mtime_ns, stat.st_size, path))

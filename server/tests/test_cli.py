@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -48,6 +49,16 @@ def refused(result: Result, said: str) -> None:
 def test_help_imports_nothing_heavy() -> None:
     code = "import sys, tsir.cli; print({'numpy', 'PIL', 'fastapi', 'pymilvus', 'torch', 'pydantic'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:  # `tsir ... | head`
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        [sys.executable, "-c", "from tsir.cli import main; main()", "weights", "list"], stdout=writer, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_every_command_explains_itself(tsir: Tsir) -> None:

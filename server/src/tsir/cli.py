@@ -27,8 +27,8 @@ class _Group(TyperGroup):
         except TsirError as error:
             typer.echo(f"tsir: {error}", err=True)
             raise typer.Exit(1) from error
-        except BrokenPipeError:  # `tsir search ... | head`
-            sys.stderr.close()
+        except BrokenPipeError:  # `tsir search ... | head`: what is left goes nowhere, and the interpreter's last flush succeeds
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
 
 

@@ -43,7 +43,10 @@ def test_library_moves_there_and_back_with_identical_results(library: Library, o
     library.create_collection("photos", ENCODER)
     library.create_collection("empty", EncoderInfo("other", "beef", 3))
     items = [
-        new_image(photos_folder / f"{n % 3}/{n}.jpg", f"{n // 2}" if n < 100 else None, taken_at=taken if n % 2 else None, write=False)
+        # the first 25 of each 200 are the same pictures
+        new_image(
+            photos_folder / f"{n % 3}/{n}.jpg", f"{n % 200}" if n % 200 < 25 else None, taken_at=taken if n % 2 else None, write=False
+        )
         for n in range(600)
     ]
     for start in range(0, 600, 200):
@@ -52,6 +55,9 @@ def test_library_moves_there_and_back_with_identical_results(library: Library, o
     queries = [(row, filter) for row in rows[:5] for filter in (None, Filter(taken_after=taken, folder=str(photos_folder / "1")))]
     wanted = [shown(library.search("photos", row, 20, 5, filter, fresh=True)) for row, filter in queries]
     listed = [image.paths for image in library.images("photos", limit=1000)[0]]
+    assert {tuple(places) for places in listed if len(places) > 1} == {
+        tuple(items[n + start].file.path for start in (0, 200, 400)) for n in range(25)
+    }
 
     library.backup(tmp_path / "there.zip")
     assert other.restore(tmp_path / "there.zip") == ["empty", "photos"]

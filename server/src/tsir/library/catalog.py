@@ -641,10 +641,13 @@ class Catalog:
         return found
 
     def _place(self, connection: Connection, collection_id: int, wanted: Mapping[str, tuple[NewImage, int]]) -> tuple[set[int], set[int]]:
-        """Let each path (by its hash) lead to its image; returns the images that lost and those that gained one."""
+        """Let each path (by its hash) lead to its image, new ones in the order given, which is the order in which they are shown.
+
+        Returns the images that lost and those that gained one.
+        """
         lost: set[int] = set()
         gained: set[int] = set()
-        for part in chunks(sorted(wanted)):
+        for part in chunks(list(wanted)):
             query = sa.select(locations).where(locations.c.collection_id == collection_id, locations.c.path_hash.in_(part))
             present = {row.path_hash: row for row in connection.execute(query)}
             added, changed = [], {}

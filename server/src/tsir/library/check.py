@@ -34,6 +34,7 @@ RESTORE_TIME = timedelta(hours=12)
 
 def check(library: Library, repair: bool, thumbnail: Callable[[Image], bool] | None) -> CheckReport:
     """See Library.check."""
+    library.store.ping()  # one that is away is said at once; one that is catching up is waited for
     report = _Report()
     names = set()
     for ref in library.catalog.refs():

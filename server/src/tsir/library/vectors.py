@@ -57,6 +57,8 @@ LITE_FLUSH_ROWS = 1_000
 TIMEOUT_PROBE = 1.5
 TIMEOUT_READ = 10.0
 TIMEOUT_WRITE = 60.0
+TIMEOUT_CATCH_UP = 600.0
+"""Until a Milvus that was killed, and builds an index besides, has read its log again and answers a question about all writes."""
 TIMEOUT_BUILD = 3600.0
 """Seconds. Building an index of a million vectors takes two cores ten minutes, and they may have other work."""
 
@@ -399,7 +401,7 @@ class VectorStore:
                 filter=expression,
                 output_fields=["id"],
                 limit=MAX_RESULTS,
-                timeout=TIMEOUT_WRITE,
+                timeout=TIMEOUT_CATCH_UP,
                 consistency_level=consistency,
             ),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from tsir.importing.archives import save_archive
 from tsir.importing.jobs import JobRunner
 from tsir.importing.pipeline import Progress
 from tsir.library.library import Library
-from tsir.library.records import JobFailure
+from tsir.library.records import FileStat, JobFailure, NewImage
 from tsir.settings import Settings
 
 
@@ -473,6 +474,63 @@ def test_reencoding_moves_a_collection_to_another_encoder(library: Library, sett
     job = second.run_now(second.submit_folder(NAME, album))
     second.stop()
     assert (job.state, job.skipped) == ("done", 9)
+
+
+def test_reencoding_takes_no_other_picture_that_lies_there_now(
+    library: Library, settings: Settings, runner: JobRunner, album: Path
+) -> None:
+    paths = fill(album, 3)
+    load(runner, album)
+    runner.stop()
+    paths[0].rename(album / "kept")
+    paths[1].rename(paths[0])
+    (album / "kept").rename(paths[1])
+    other = WatchedEncoder("other", 16)
+    second = JobRunner(library, lambda name: other, settings)
+    job = second.run_now(second.submit_reencode(NAME, "other"))
+    assert (job.state, job.done, job.failed) == ("done", 1, 2)
+    assert {failure.reason for failure in library.job_failures(job.id)} == {"The file holds another picture now: import its folder again."}
+    second.run_now(second.submit_folder(NAME, album))
+    second.stop()
+    images, _ = library.images(NAME)
+    vectors = library.vectors(NAME, [image.id for image in images])
+    assert len(images) == 3
+    for image in images:
+        assert np.allclose(vectors[image.id], other.images([Image.open(image.path).convert("RGB")])[0], atol=1e-6)
+
+
+def test_reencoding_includes_what_was_copied_meanwhile(library: Library, settings: Settings, runner: JobRunner, album: Path) -> None:
+    fill(album, 12)
+    load(runner, album)
+    runner.stop()
+    other = WatchedEncoder("other", 16)
+    other.close_gate()
+    second = JobRunner(library, lambda name: other, settings)
+    second.start()
+    job = second.submit_reencode(NAME, "other")
+    until(lambda: library.collection(NAME).state == "reencoding")
+    generation = library.begin_reencode(NAME, info(other))
+    other.open_gate(1)
+    until(lambda: len(library.reencode_batch(NAME, generation, 100)) == 8)
+    first = library.find_path(str(album / "0000.png"))
+    assert first is not None
+    copy = album / "copy.png"
+    copy.write_bytes((album / "0000.png").read_bytes())
+    file = FileStat(str(copy), copy.stat().st_size, copy.stat().st_mtime_ns)
+    library.begin(NAME, [NewImage(file, first.content_hash, first.width, first.height, first.format)])
+    other.open_gate()
+    until(lambda: library.job(job.id).over)
+    second.stop()
+    assert library.job(job.id).state == "done"
+    assert (library.collection(NAME).encoder, library.collection(NAME).pending) == (info(other), 0)
+    assert_whole(library, 12)
+
+
+def test_a_file_from_a_far_year_is_imported(library: Library, runner: JobRunner, album: Path) -> None:
+    [path] = fill(album, 1)
+    os.utime(path, ns=(2**63 + 10**18, 2**63 + 10**18))
+    assert load(runner, album).done == 1
+    assert load(runner, album).skipped == 1
 
 
 def test_interrupted_work_counts_as_done_when_it_goes_on() -> None:

@@ -91,6 +91,25 @@ def test_uploads_move_along_with_their_pictures(library: Library, other: Library
     assert other.check().clean
 
 
+def test_uploads_outlive_a_failed_restore(library: Library, add: Add, other: Library, tmp_path: Path) -> None:
+    add({"z.jpg": axis(1)}, name="zebras")
+    upload = library.files.save_upload(b"upload", "PNG")
+    library.create_collection("photos", ENCODER)
+    begun = library.begin("photos", [new_image(upload, "upload", write=False)])
+    library.finish("photos", [begun[0].id], axis(1)[None])
+    library.backup(tmp_path / "good.zip")
+    with zipfile.ZipFile(tmp_path / "good.zip") as source, zipfile.ZipFile(tmp_path / "bad.zip", "w") as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name)[: -4 if name == "collections/1/000000.npy" else None])
+    there = other.files.uploads / upload.relative_to(library.files.uploads)
+    there.parent.mkdir(parents=True, exist_ok=True)
+    there.write_bytes(b"upload")
+    with pytest.raises(InvalidInput):
+        other.restore(tmp_path / "bad.zip")
+    assert there.read_bytes() == b"upload"
+    assert other.catalog.refs() == []
+
+
 def test_existing_collections_are_never_touched(library: Library, add: Add, tmp_path: Path) -> None:
     add({"a.jpg": axis(1)})
     library.create_collection("another", ENCODER)

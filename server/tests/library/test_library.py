@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -538,7 +539,7 @@ def test_old_vectors_are_served_until_the_swap(library: Library, add: Add, photo
     library.finish_reencode("photos", generation, [image.id for image in rest[:2]], np.eye(4, dtype=np.float32)[2:])
 
     assert library.swap("photos", generation) == 1  # "during.jpg"
-    assert library.swap("photos", generation) == 0
+    assert library.swap("photos", generation) == 1
     collection = library.collection("photos")
     assert (collection.encoder, collection.state, collection.count, collection.pending) == (other, "ready", 5, 1)
     hits = library.search("photos", np.eye(4, dtype=np.float32)[1], 10, fresh=True)
@@ -577,3 +578,38 @@ def test_deleted_and_moved_images_are_right_after_the_swap(library: Library, add
     assert names(library, axis(0, 1), filter=Filter(folder=str(photos_folder / "b"))) == ["b.jpg"]
     assert sorted(names(library, axis(0, 1))) == ["b.jpg", "c.jpg"]
     assert library.check().clean
+
+
+def test_collection_made_while_the_library_is_checked_keeps_its_vectors(
+    library: Library, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add({"a.jpg": axis(1)})
+    listed = library.store.names
+
+    def names_later(prefix: str) -> list[str]:
+        monkeypatch.undo()
+        add({"b.jpg": axis(1)}, name="late")
+        return listed(prefix)
+
+    monkeypatch.setattr(library.store, "names", names_later)
+    assert library.check(repair=True).problems == ()
+    assert len(library.search("late", axis(1), 10, fresh=True)) == 1
+    assert library.check().clean
+
+
+def test_dropping_a_collection_cancels_its_jobs(library: Library, add: Add) -> None:
+    add({"a.jpg": axis(1)})
+    running, queued = (library.create_job("photos", "import", {}) for _ in range(2))
+    assert library.claim_job("me") is not None
+    library.drop_collection("photos")
+    assert library.job(queued.id).state == "cancelled"
+    assert library.job(running.id).cancelling
+
+
+def test_uploads_beside_an_empty_catalog_are_never_deleted(library: Library) -> None:
+    upload = library.files.save_upload(b"x", "JPEG")
+    old = time.time() - 48 * 3600
+    os.utime(upload, (old, old))
+    report = library.check(repair=True)
+    assert upload.exists()
+    assert any("never deleted" in note for note in report.notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -101,3 +102,15 @@ def test_a_library_opens_while_milvus_is_away(library: Library, photos_folder: P
             other.search("photos", axis(1), 10)
         milvus_server.start()
         assert len(found(other)) == crashing.PICTURES
+
+
+def test_places_changed_while_milvus_is_away_are_written_when_it_is_back(
+    library: Library, photos_folder: Path, milvus_server: Milvus
+) -> None:
+    crashing.load(library, photos_folder)
+    moved = new_image(photos_folder / "elsewhere" / "0.jpg", "0.jpg", write=False)
+    moved = dataclasses.replace(moved, content_hash=library.find_path(str(photos_folder / "0.jpg")).content_hash)  # type: ignore[union-attr]
+    with milvus_server.down(), pytest.raises(StoreUnavailable):
+        library.begin("photos", [moved])
+    again(lambda: library.begin("photos", [moved]))
+    assert again(library.check).clean

@@ -225,13 +225,8 @@ def open_for(encoder: Encoder, path: Path | bytes, settings: Settings, least: tu
     return open_picture(path, max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels, min_side=short, min_long_side=long)
 
 
-def read_again(
-    image: StoredImage, encoder: Encoder, settings: Settings, least: tuple[int, int] | None, *, unchanged: bool = False
-) -> Picture | JobFailure:
-    """Decode a stored picture from the first of its paths that can be read: the same content may lie elsewhere, too.
-
-    With `unchanged`, paths that hold something else by now are passed over.
-    """
+def read_again(image: StoredImage, encoder: Encoder, settings: Settings, least: tuple[int, int] | None) -> Picture | JobFailure:
+    """Decode a stored picture from the first of its paths that still holds it: the same content may lie elsewhere, too."""
     reason = "The file is gone."
     for path in image.paths:
         try:
@@ -239,7 +234,7 @@ def read_again(
         except (InvalidImage, TooLarge) as error:
             reason = str(error)
             continue
-        if not unchanged or picture.content_hash == image.content_hash:
+        if picture.content_hash == image.content_hash:
             return picture
         reason = "The file holds another picture now: import its folder again."
     return JobFailure(image.path, reason)

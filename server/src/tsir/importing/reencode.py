@@ -32,27 +32,29 @@ def reencode(
     least = least_sides(encoder)
     progress.total = line.patiently(library.count, collection)
     progress.add(skipped=progress.resumed)
+    unreadable: set[int] = set()
 
     def stored() -> Iterator[Image]:
         after = 0
         while images := line.patiently(library.reencode_batch, collection, generation, PAGE, after):
             after = max(image.id for image in images)
-            yield from images
+            yield from (image for image in images if image.id not in unreadable)
 
-    def decode(image: Image) -> tuple[int, Pixels] | JobFailure:
+    def decode(image: Image) -> tuple[int, Pixels | JobFailure]:
         picture = read_again(image, encoder, settings, least)
-        return picture if isinstance(picture, JobFailure) else (image.id, photo_for(encoder, picture))
+        return image.id, picture if isinstance(picture, JobFailure) else photo_for(encoder, picture)
 
     def decoded() -> Iterator[tuple[int, Pixels]]:
-        running: deque[Future[tuple[int, Pixels] | JobFailure]] = deque()
+        running: deque[Future[tuple[int, Pixels | JobFailure]]] = deque()
         window = settings.num_workers + settings.batch_size
 
         def next_result() -> Iterator[tuple[int, Pixels]]:
-            result = running.popleft().result()
+            id, result = running.popleft().result()
             if isinstance(result, JobFailure):
+                unreadable.add(id)
                 progress.add(failures=[result])
             else:
-                yield result
+                yield id, result
 
         for image in stored():
             running.append(workshop.decoders.submit(decode, image))
@@ -67,8 +69,15 @@ def reencode(
             batch = [image for _, image in chunk]
             yield [id for id, _ in chunk], workshop.encoder.submit(encoder.images, batch).result()
 
-    for ids, vectors in line.ahead(encoded(), AHEAD_BATCHES, "reencode-encode"):
-        line.patiently(library.finish_reencode, collection, generation, ids, vectors)
-        progress.add(done=len(ids))
+    def once() -> int:
+        count = 0
+        for ids, vectors in line.ahead(encoded(), AHEAD_BATCHES, "reencode-encode"):
+            line.patiently(library.finish_reencode, collection, generation, ids, vectors)
+            progress.add(done=len(ids))
+            count += len(ids)
+        return count
+
+    while once():  # again for those that were imported, renamed or copied while it ran
+        pass
     left = line.patiently(library.swap, collection, generation)
     return f"{left} pictures could not be read and are not found until they are imported again." if left else None

@@ -104,7 +104,8 @@ def item(path: str, stat: os.stat_result, name: str | None = None) -> Item | Job
         path.encode()
     except UnicodeEncodeError:
         return JobFailure(printable(path), "The file's name is not valid Unicode (UTF-8): rename it.")
-    return Item(FileStat(path, stat.st_size, stat.st_mtime_ns), name or path)
+    # Some file systems hold years beyond 2262, which 64 bits of nanoseconds do not.
+    return Item(FileStat(path, stat.st_size, min(stat.st_mtime_ns, 2**63 - 1)), name or path)
 
 
 def printable(path: str) -> str:

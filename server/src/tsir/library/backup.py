@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from tsir.library.library import Library
 
 FORMAT = 1
+RESTORING = "-restoring-"
+"""How the hidden names of collections begin until everything of them is restored."""
 CHUNK = 1_000
 UPLOAD = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}(\.[a-z0-9]{1,8})?")
 """How uploads are named (files.py): what else an archive calls an upload is not written to."""
@@ -135,7 +137,7 @@ def restore(library: Library, path: Path) -> list[str]:
             for number, (name, encoder, chunks) in enumerate(entries):
                 # Hidden under a name that nobody can guess until everything is there.
                 ref, _ = library.catalog.create_collection(
-                    f"-restoring-{secrets.token_hex(16)}", encoder, library.index_for(0), "restoring"
+                    f"{RESTORING}{secrets.token_hex(16)}", encoder, library.index_for(0), "restoring"
                 )
                 names[ref.id] = name
                 library.store.ensure(library.vectors_name(ref), encoder.dim, ref.index)

@@ -534,18 +534,22 @@ class Catalog:
         return self.write(do)
 
     def start_drop(self, name: str) -> Ref:
-        """Mark the collection; its name is free at once."""
+        """Mark the collection; its name is free at once, so its jobs, which know it by that, are cancelled."""
 
         def do(connection: Connection) -> Ref:
             ref = self.ref(name, connection)
             self._hide(connection, ref.id)
+            mine = jobs.c.collection == name
+            queued = jobs.update().where(mine, jobs.c.state == "queued")
+            connection.execute(queued.values(state="cancelled", finished_at=self._now(connection)))
+            connection.execute(jobs.update().where(mine, jobs.c.state == "running").values(cancelling=True))
             return ref
 
         return self.write(do)
 
     def abandon(self, id: int) -> None:
-        """Mark a collection, whatever its state, for dropping."""
-        self.write(lambda connection: self._hide(connection, id))
+        """Mark a collection that has a hidden name already for dropping."""
+        self.write(lambda connection: connection.execute(collections.update().where(collections.c.id == id).values(state="dropping")))
 
     def _hide(self, connection: Connection, id: int) -> None:
         # No user may choose a name that begins with "-".

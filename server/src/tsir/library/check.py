@@ -36,13 +36,11 @@ def check(library: Library, repair: bool, thumbnail: Callable[[Image], bool] | N
     """See Library.check."""
     library.store.ping()  # one that is away is said at once; one that is catching up is waited for
     report = _Report()
-    names = set()
     for ref in library.catalog.refs():
         if ref.state == "dropping" or (ref.state == "restoring" and datetime.now(timezone.utc) - ref.created_at > RESTORE_TIME):
             report.problem(1, "collection is half {}.", "dropped" if ref.state == "dropping" else "restored")
             if repair:
                 library.catalog.abandon(ref.id)
-        names |= {library.vectors_name(ref, generation) for generation in (ref.generation, ref.next_generation) if generation}
     for ref in library.catalog.refs("ready"):
         report.problem(len(library.catalog.deleting(ref.id, 10**6)), "images of {} are half deleted.", ref.name)
         _compare_vectors(library, ref, report, repair)
@@ -50,7 +48,15 @@ def check(library: Library, repair: bool, thumbnail: Callable[[Image], bool] | N
         _compare_thumbnails(library, ref, report, thumbnail if repair else None)
         pending = library.catalog.count(ref.id, state="pending")
         report.note(pending, "images of {} wait for their vector: import again, or repair with the encoder at hand.", ref.name)
-    strange = [name for name in library.store.names(library.vectors_prefix()) if name not in names]
+    # Milvus first: the catalog knows of every collection before Milvus does, also of one that another process makes right now.
+    present = library.store.names(library.vectors_prefix())
+    names = {
+        library.vectors_name(ref, generation)
+        for ref in library.catalog.refs()
+        for generation in (ref.generation, ref.next_generation)
+        if generation
+    }
+    strange = [name for name in present if name not in names]
     report.problem(len(strange), "collections in Milvus have no row.")
     _strays(library, report, repair)
     if repair:
@@ -98,6 +104,9 @@ def _compare_vectors(library: Library, ref: Ref, report: _Report, repair: bool) 
             if not repair or not deleted:
                 break
     except NoSuchVectors:
+        if ref.generation not in {now.generation for now in library.catalog.refs("ready") if now.id == ref.id}:
+            report.note(1, "collection, {}, was dropped or encoded anew meanwhile: check again.", ref.name)
+            return
         missing = [id for low in lows for id in library.catalog.ready_ids(ref.id, low, low + WINDOW)]
         report.images = report.images or len(missing)
         report.problem(1, "collection of vectors, that of {}, is missing in Milvus.", ref.name)
@@ -175,10 +184,13 @@ def _strays(library: Library, report: _Report, repair: bool) -> None:
     for paths in _batches(library.files.upload_paths(before)):
         lost = set(paths) - library.catalog.known_paths(paths)
         count += len(lost)
-        if repair:
+        if repair and report.images:
             for path in lost:
                 library.files.delete_upload(path)
-    report.problem(count, "uploaded files belong to no image.")
+    if report.images:
+        report.problem(count, "uploaded files belong to no image.")
+    else:  # a fresh database beside the uploads of a lost one
+        report.note(count, "uploaded files belong to no image; as the catalog knows no image at all, they are never deleted.")
 
 
 def vanished(path: str) -> bool:

@@ -23,7 +23,7 @@ import numpy as np
 
 from tsir.errors import Conflict, EncoderMismatch, InvalidInput, NotFound, StoreUnavailable, TsirError
 from tsir.library import catalog as sql
-from tsir.library.backup import backup, restore
+from tsir.library.backup import RESTORING, backup, restore
 from tsir.library.catalog import BeingDeleted, Catalog, Facts, Ref
 from tsir.library.check import check, vanished
 from tsir.library.files import Files
@@ -100,6 +100,9 @@ class Library:
         self._lock: int | None = None
         self._tag = ""
         self._growing = threading.Lock()
+        self._owed: dict[int, tuple[set[int], set[int]]] = {}
+        """By collection: images to delete and images whose places changed, of which Milvus, being away, has not been told yet."""
+        self._owing = threading.Lock()
 
     @classmethod
     def open(cls, settings: Settings) -> Library:
@@ -207,14 +210,15 @@ class Library:
         _expect(self.catalog.ref(name), encoder)
 
     def drop_collection(self, name: str) -> None:
-        """Delete a collection, its images and its vectors; never the files of import folders."""
+        """Delete a collection, its images and its vectors, and cancel its jobs; never delete the files of import folders."""
         self._finish_drop(self.catalog.start_drop(name))
 
     def _finish_drop(self, ref: Ref) -> None:
         for existing in self.store.names(f"{self.vectors_prefix()}{ref.id}_"):
             self.store.drop(existing)
         while ids := self.catalog.deleting(ref.id, ERASE_BATCH, everything=True):
-            self._erase_files(ids)
+            # Uploads of a library whose restoring failed were there before: they are needed for the next try.
+            self._erase_files(ids, uploads=not ref.name.startswith(RESTORING))
             self.catalog.delete_rows(ids, everything=True)
         self.catalog.delete_collection(ref.id)
 
@@ -245,7 +249,11 @@ class Library:
             index = self.index_for(self.catalog.count(ref.id))
             if index != ref.index and self.catalog.set_index(ref.id, index, instead_of=ref.index):
                 log.info("%r has more than %d images: building the %s index.", ref.name, FLAT_LIMIT, index)
-                self.store.set_index(self.vectors_name(ref), index)
+                try:
+                    self.store.set_index(self.vectors_name(ref), index)
+                except StoreUnavailable:
+                    self.catalog.set_index(ref.id, ref.index, instead_of=index)  # the next pictures try it again
+                    raise
         finally:
             self._growing.release()
 
@@ -272,11 +280,25 @@ class Library:
                 break
             except BeingDeleted as found:
                 self._erase(self.catalog.ref(name), found.ids)
-        if noted.orphans or noted.stale:
-            ref = self.catalog.ref(name)
-            self._erase(ref, noted.orphans)
-            self.refresh(ref, noted.stale)
+        if noted.orphans or noted.stale or self._owed:
+            self._follow(self.catalog.ref(name), noted.orphans, noted.stale)
         return noted.begun
+
+    def _follow(self, ref: Ref, orphans: Sequence[int] = (), stale: Sequence[int] = ()) -> None:
+        """Delete orphans and write new places in Milvus, as the catalog has done. What fails is done by the next call that gets through."""
+        with self._owing:
+            gone, moved = self._owed.pop(ref.id, (set(), set()))
+            gone |= set(orphans)
+            moved |= set(stale)
+        try:
+            self._erase(ref, sorted(gone))
+            gone = set()
+            self.refresh(ref, sorted(moved))
+        except StoreUnavailable:
+            with self._owing:
+                others, more = self._owed.get(ref.id, (set(), set()))
+                self._owed[ref.id] = (gone | others, moved | more)
+            raise
 
     def finish(self, name: str, ids: Sequence[int], vectors: Vectors, encoder: EncoderInfo | None = None) -> None:
         """Store the vectors [n, dim] of begun images and make these findable. Idempotent; images deleted meanwhile are left out.
@@ -353,13 +375,13 @@ class Library:
                 swept = self.forget(ref, gone)
                 paths += swept.paths
                 images += swept.images
+        self._follow(ref)
         return Swept(paths, images)
 
     def forget(self, ref: Ref, locations: Sequence[int]) -> Swept:
         """Take places out of the catalog, and with the last one its image."""
         count, orphans, moved = self.catalog.forget(locations)
-        self._erase(ref, orphans)
-        self.refresh(ref, moved)
+        self._follow(ref, orphans, moved)
         return Swept(count, len(orphans))
 
     def delete_images(self, name: str, ids: Sequence[int]) -> int:
@@ -378,9 +400,9 @@ class Library:
             self._erase_files(part)
             self.catalog.delete_rows(part)
 
-    def _erase_files(self, ids: Sequence[int]) -> None:
+    def _erase_files(self, ids: Sequence[int], uploads: bool = True) -> None:
         paths, hashes = self.catalog.leftovers(ids)
-        for path in paths:
+        for path in paths if uploads else ():
             self.files.delete_upload(path)
         for content_hash in hashes:
             self.files.delete_thumbnails(content_hash)
@@ -521,10 +543,14 @@ class Library:
         """
         index = self.index_for(self.catalog.count(self.catalog.ref(name).id))
         before, pending, done = self.catalog.swap(name, generation, index)
-        if done:
-            self.store.drop(self.vectors_name(before))
-            self.store.ensure(self.vectors_name(before, generation), self.catalog.ref(name).encoder.dim, index)
-        return pending
+        # Also when it was done before: Milvus may have been away then. Its list first: a generation is in the catalog before it is there.
+        present = self.store.names(f"{self.vectors_prefix()}{before.id}_")
+        ref = self.catalog.ref(name)
+        for existing in present:
+            if existing not in {self.vectors_name(ref), self.vectors_name(ref, ref.next_generation)}:
+                self.store.drop(existing)
+        self.store.ensure(self.vectors_name(ref), ref.encoder.dim, ref.index)
+        return pending if done else self.catalog.count(ref.id, state="pending")
 
     def abort_reencode(self, name: str) -> None:
         """Throw an unfinished generation away; nothing happens when there is none."""

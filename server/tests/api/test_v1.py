@@ -231,6 +231,14 @@ def test_thumbnail_is_small_and_cached(loaded: TestClient, settings: Settings) -
     problem(loaded.get(f"{TSIR}/images/{image['id']}/thumbnail?size=huge"), 422, "size")
 
 
+def test_a_thumbnail_is_never_made_of_another_picture(loaded: TestClient, settings: Settings) -> None:
+    image = loaded.get(f"{TSIR}/images").json()["images"][0]
+    for path in (settings.data_dir / "thumbnails").glob("*/*/*"):
+        path.unlink()
+    Image.new("RGB", (20, 20), "red").save(image["path"], "PNG")
+    problem(loaded.get(image["thumbnail_url"]), 404, "another picture")
+
+
 def test_lost_thumbnails_are_made_again(loaded: TestClient, settings: Settings) -> None:
     for path in (settings.data_dir / "thumbnails").glob("*/*/*"):
         path.unlink()

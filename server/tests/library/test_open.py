@@ -204,6 +204,30 @@ def test_growing_collection_gets_another_index_and_keeps_its_images(
     assert [Path(hit.image.path).stem for hit in hits] == [str(n) for n in range(100)]
 
 
+@pytest.mark.services
+@pytest.mark.parametrize("settings", ["services"], indirect=True)
+def test_an_index_that_milvus_could_not_build_is_built_with_the_next_pictures(
+    settings: Settings, photos_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tsir.library.library.FLAT_LIMIT", 3)
+    with Library.open(settings) as library:
+        library.create_collection("photos", ENCODER)
+        begun = library.begin("photos", [new_image(photos_folder / f"{n}.jpg") for n in range(5)])
+        build = library.store.set_index
+
+        def away(name: str, index: str) -> None:
+            monkeypatch.setattr(library.store, "set_index", build)
+            raise StoreUnavailable("Milvus is away.")
+
+        monkeypatch.setattr(library.store, "set_index", away)
+        with pytest.raises(StoreUnavailable):
+            library.finish("photos", [entry.id for entry in begun], np.stack([axis(1, n) for n in range(5)]))
+        library.finish("photos", [entry.id for entry in begun], np.stack([axis(1, n) for n in range(5)]))
+        ref = library.catalog.ref("photos")
+        assert ref.index == "HNSW"
+        assert library.store._connect().describe_index(library.vectors_name(ref), "vector")["index_type"] == "HNSW"
+
+
 @pytest.mark.parametrize("index", ["HNSW", "IVF_FLAT", "IVF_SQ8"])
 def test_every_index_finds_the_nearest(settings: Settings, photos_folder: Path, index: str) -> None:
     with Library.open(settings.model_copy(update={"vector_index": index})) as library:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
+from PIL.Image import Image as Pixels
 from starlette.responses import FileResponse, Response
 
 from tsir.api.deps import CollectionName, Cursor, Id, LibraryDep, RunDep, SettingsDep
@@ -106,17 +107,28 @@ def thumbnail(library: Library, image: Image, size: Literal["small", "large"], s
     """The thumbnail's file, made now when it is missing. Raises NotFound when the original is gone or broken. Blocking."""
     path = library.files.thumbnail(image.content_hash, size)
     if path is None:
-        source = _existing(image)
-        try:
-            limits = {"max_bytes": settings.max_upload_bytes, "max_pixels": settings.max_pixels}
-            picture = open_picture(source, **limits, min_side=SIDES["small"], min_long_side=SIDES["large"])
-        except TsirError as error:
-            raise NotFound(f"There is no thumbnail of image {image.id}: {error}") from error
-        library.files.write_thumbnails(image.content_hash, picture.image)
+        library.files.write_thumbnails(image.content_hash, _decoded(image, settings))
         path = library.files.thumbnail(image.content_hash, size)
     if path is None:
         raise NotFound(f"There is no thumbnail of image {image.id}: the cache is too small (THUMBNAIL_BYTES).")
     return path
+
+
+def _decoded(image: Image, settings: Settings) -> Pixels:
+    """The picture, large enough for thumbnails, from the first place where it still lies. Raises NotFound."""
+    _existing(image)
+    reason = ""
+    for place in image.paths:
+        try:
+            limits = {"max_bytes": settings.max_upload_bytes, "max_pixels": settings.max_pixels}
+            picture = open_picture(Path(place), **limits, min_side=SIDES["small"], min_long_side=SIDES["large"])
+        except TsirError as error:
+            reason = str(error)
+            continue
+        if picture.content_hash == image.content_hash:
+            return picture.image
+        reason = f"{place!r} holds another picture now; import its folder again."
+    raise NotFound(f"There is no thumbnail of image {image.id}: {reason}")
 
 
 def _existing(image: Image) -> Path:

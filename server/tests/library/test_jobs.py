@@ -266,6 +266,7 @@ def test_interrupted_jobs_go_on_after_a_restart(library: Library, job: Job, sett
 def test_progress_of_a_collection_that_was_dropped_is_still_recorded(library: Library, job: Job) -> None:
     library.claim_job("me")
     library.drop_collection("photos")
-    assert library.update_job(job.id, worker="me", done=1)
+    assert not library.update_job(job.id, worker="me", done=1)  # its worker is to stop
     library.finish_job(job.id, "failed", "There is no collection 'photos'.")
-    assert library.job(job.id).collection == "photos"
+    ended = library.job(job.id)
+    assert (ended.collection, ended.done, ended.state) == ("photos", 1, "failed")

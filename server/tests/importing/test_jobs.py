@@ -46,6 +46,16 @@ def until(condition: Callable[[], bool]) -> None:
     pytest.fail("It never happened.")
 
 
+def copy_noted(library: Library, path: Path) -> None:
+    """Copy an imported file and note the copy, as an import does."""
+    first = library.find_path(str(path))
+    assert first is not None
+    copy = path.with_name(f"copy-{path.name}")
+    copy.write_bytes(path.read_bytes())
+    file = FileStat(str(copy), copy.stat().st_size, copy.stat().st_mtime_ns)
+    library.begin(NAME, [NewImage(file, first.content_hash, first.width, first.height, first.format)])
+
+
 def assert_whole(library: Library, expected: int) -> None:
     """One ready row, one vector and both thumbnails per picture, and nothing else."""
     images, cursor = library.images(NAME, None, 1000)
@@ -512,18 +522,63 @@ def test_reencoding_includes_what_was_copied_meanwhile(library: Library, setting
     generation = library.begin_reencode(NAME, info(other))
     other.open_gate(1)
     until(lambda: len(library.reencode_batch(NAME, generation, 100)) == 8)
-    first = library.find_path(str(album / "0000.png"))
-    assert first is not None
-    copy = album / "copy.png"
-    copy.write_bytes((album / "0000.png").read_bytes())
-    file = FileStat(str(copy), copy.stat().st_size, copy.stat().st_mtime_ns)
-    library.begin(NAME, [NewImage(file, first.content_hash, first.width, first.height, first.format)])
+    copy_noted(library, album / "0000.png")
     other.open_gate()
     until(lambda: library.job(job.id).over)
     second.stop()
     assert library.job(job.id).state == "done"
     assert (library.collection(NAME).encoder, library.collection(NAME).pending) == (info(other), 0)
     assert_whole(library, 12)
+
+
+def test_progress_stays_within_the_total_when_pictures_are_encoded_twice(
+    library: Library, settings: Settings, runner: JobRunner, album: Path
+) -> None:
+    fill(album, 12)
+    load(runner, album)
+    runner.stop()
+    other = WatchedEncoder("other", 16)
+    other.close_gate()
+    second = JobRunner(library, lambda name: other, settings)
+    second.start()
+    job = second.submit_reencode(NAME, "other")
+    until(lambda: library.collection(NAME).state == "reencoding")
+    generation = library.begin_reencode(NAME, info(other))
+    other.open_gate(2)
+    until(lambda: len(library.reencode_batch(NAME, generation, 100)) == 4)
+    for number in range(5):
+        copy_noted(library, album / f"{number:04}.png")
+    other.open_gate(2)
+    until(lambda: library.job(job.id).done == 16)
+    assert library.job(job.id).total == 16
+    other.open_gate()
+    until(lambda: library.job(job.id).over)
+    second.stop()
+    assert library.job(job.id).state == "done"
+
+
+def test_reencoding_that_was_cut_off_after_its_end_is_done(library: Library, settings: Settings, runner: JobRunner, album: Path) -> None:
+    fill(album, 5)
+    load(runner, album)
+    runner.stop()
+    other = WatchedEncoder("other", 16)
+    second = JobRunner(library, lambda name: other, settings)
+    job = second.submit_reencode(NAME, "other")
+    generation = library.begin_reencode(NAME, info(other))
+    for image in library.images(NAME)[0]:
+        library.finish_reencode(NAME, generation, [image.id], other.images([Image.open(image.path)]))
+    library.swap(NAME, generation)
+    assert library.claim_job("dead") is not None
+    library.update_job(job.id, worker="dead", total=5, done=5, skipped=0, failed=0, rate=0.0)
+    library.finish_job(job.id, "queued", None, worker="dead")
+    resumed = second.run_now(library.job(job.id))
+    assert (resumed.state, resumed.done, resumed.total, resumed.message) == ("done", 5, 5, None)
+    again = second.run_now(second.submit_reencode(NAME, "other"))
+    second.stop()
+    assert again.state == "failed"
+    assert "already" in (again.message or "")
+    assert_whole(library, 5)
+    assert other.encoded == 5
 
 
 def test_a_file_from_a_far_year_is_imported(library: Library, runner: JobRunner, album: Path) -> None:

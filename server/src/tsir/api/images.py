@@ -11,11 +11,11 @@ from starlette.responses import FileResponse, Response
 
 from tsir.api.deps import CollectionName, Cursor, Id, LibraryDep, RunDep, SettingsDep
 from tsir.api.schemas import ImageList, ImageOut
-from tsir.encoders.preprocess import open_picture
-from tsir.errors import NotFound, TsirError
+from tsir.errors import NotFound
+from tsir.importing.pipeline import read_again
 from tsir.library.files import FORMATS, SIDES
 from tsir.library.library import Library
-from tsir.library.records import Image
+from tsir.library.records import Image, JobFailure
 from tsir.settings import Settings
 
 router = APIRouter(prefix="/api/v1/collections/{name}/images", tags=["images"])
@@ -115,20 +115,12 @@ def thumbnail(library: Library, image: Image, size: Literal["small", "large"], s
 
 
 def _decoded(image: Image, settings: Settings) -> Pixels:
-    """The picture, large enough for thumbnails, from the first place where it still lies. Raises NotFound."""
+    """The picture, large enough for thumbnails. Raises NotFound."""
     _existing(image)
-    reason = ""
-    for place in image.paths:
-        try:
-            limits = {"max_bytes": settings.max_upload_bytes, "max_pixels": settings.max_pixels}
-            picture = open_picture(Path(place), **limits, min_side=SIDES["small"], min_long_side=SIDES["large"])
-        except TsirError as error:
-            reason = str(error)
-            continue
-        if picture.content_hash == image.content_hash:
-            return picture.image
-        reason = f"{place!r} holds another picture now; import its folder again."
-    raise NotFound(f"There is no thumbnail of image {image.id}: {reason}")
+    picture = read_again(image, settings, (SIDES["small"], SIDES["large"]))
+    if isinstance(picture, JobFailure):
+        raise NotFound(f"There is no thumbnail of image {image.id}: {picture.reason}")
+    return picture.image
 
 
 def _existing(image: Image) -> Path:

@@ -12,7 +12,7 @@ from tsir.api.schemas import SearchResult, Text
 from tsir.api.state import State
 from tsir.encoders.preprocess import open_sketch, pixels_for
 from tsir.errors import TooLarge
-from tsir.importing.pipeline import least_sides, open_for
+from tsir.importing.pipeline import least_sides, open_within
 from tsir.searching.query import MAX_LIMIT, Query, check_text, parse_filter, parse_weights
 from tsir.searching.search import Found, search
 
@@ -86,7 +86,7 @@ async def read_example(state: State, upload: UploadFile | None) -> Image | None:
 
 def _open_example(state: State, data: bytes) -> Image:
     """Decode as imports do, so that a picture finds itself with a score of one. Blocking."""
-    return pixels_for(state.encoder, open_for(state.encoder, data, state.settings, least_sides(state.encoder)))
+    return pixels_for(state.encoder, open_within(data, state.settings, least_sides(state.encoder)))
 
 
 async def read_upload(state: State, upload: UploadFile | None) -> bytes | None:

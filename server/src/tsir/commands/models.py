@@ -21,7 +21,7 @@ from tsir.encoders.registry import load_encoder
 from tsir.encoders.weights import WeightsInfo, convert_weights, get_weights, list_weights, verify_weights
 from tsir.errors import InvalidInput, NotFound, TsirError
 from tsir.evaluation.evaluate import parse_weights, run_eval
-from tsir.importing.pipeline import least_sides, open_for
+from tsir.importing.pipeline import least_sides, open_within
 from tsir.importing.scan import Item, scan
 from tsir.settings import Settings
 
@@ -98,7 +98,7 @@ def _encode(
             if kind == "sketches":
                 pictures.append(encoder.prepare_sketch(open_sketch(path, **limits)))
             else:
-                pictures.append(photo_for(encoder, open_for(encoder, path, settings, least)))
+                pictures.append(photo_for(encoder, open_within(path, settings, least)))
             names.append(path.relative_to(source).as_posix())
         except TsirError as error:  # noqa: PERF203
             say(f"skipping {path}: {error}")

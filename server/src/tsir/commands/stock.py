@@ -18,7 +18,7 @@ from tsir.encoders.preprocess import open_sketch, pixels_for
 from tsir.errors import InvalidInput, NotFound
 from tsir.importing.jobs import JobRunner
 from tsir.importing.mend import encode_unfinished
-from tsir.importing.pipeline import Progress, least_sides, open_for
+from tsir.importing.pipeline import Progress, least_sides, open_within
 from tsir.library.library import Library
 from tsir.library.records import Image, Job, JobFailure
 from tsir.searching.encoders import Encoders, info, load_batched
@@ -159,7 +159,7 @@ def _find_here(
         sketch = open_sketch(data["sketch"], **limits) if "sketch" in data else None
         image = None
         if "image" in data:
-            image = pixels_for(encoders.main, open_for(encoders.main, data["image"], settings, least_sides(encoders.main)))
+            image = pixels_for(encoders.main, open_within(data["image"], settings, least_sides(encoders.main)))
         text, not_text = words.get("text"), words.get("not_text")
         query = Query(collection, text=text, not_text=not_text, sketch=sketch, image=image, like=like, limit=limit)
         return SearchResult.of(search(library, encoders.of(library.collection(collection)), query))

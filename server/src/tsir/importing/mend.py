@@ -32,7 +32,7 @@ def encode_unfinished(library: Library, encoder_of: Callable[[Collection], Encod
             least = least_sides(encoder)
             ids, batch = [], []
             for image in images:
-                picture = read_again(image, encoder, settings, least)
+                picture = read_again(image, settings, least)
                 if isinstance(picture, JobFailure):
                     failures.append(picture)
                 else:

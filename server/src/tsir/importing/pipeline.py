@@ -176,7 +176,7 @@ class Import:
     def _decode(self, item: Item) -> _Decoded | JobFailure:
         path = Path(item.file.path)
         try:
-            picture = open_for(self._encoder, path, self._settings, self._least)
+            picture = open_within(path, self._settings, self._least)
             try:
                 self._library.files.write_thumbnails(picture.content_hash, picture.image)
             except OSError as error:  # a full disk: they are made again when they are asked for
@@ -219,18 +219,18 @@ def least_sides(encoder: Encoder) -> tuple[int, int] | None:
     return side, max(side, SIDES["large"])
 
 
-def open_for(encoder: Encoder, path: Path | bytes, settings: Settings, least: tuple[int, int] | None) -> Picture:
-    """Decode a file for an encoder and thumbnails; `least` comes from `least_sides`. Raises InvalidImage and TooLarge."""
+def open_within(path: Path | bytes, settings: Settings, least: tuple[int, int] | None) -> Picture:
+    """Decode a file within the limits of the settings; `least`, as `least_sides` gives it. Raises InvalidImage and TooLarge."""
     short, long = least or (None, None)
     return open_picture(path, max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels, min_side=short, min_long_side=long)
 
 
-def read_again(image: StoredImage, encoder: Encoder, settings: Settings, least: tuple[int, int] | None) -> Picture | JobFailure:
+def read_again(image: StoredImage, settings: Settings, least: tuple[int, int] | None) -> Picture | JobFailure:
     """Decode a stored picture from the first of its paths that still holds it: the same content may lie elsewhere, too."""
     reason = "The file is gone."
     for path in image.paths:
         try:
-            picture = open_for(encoder, Path(path), settings, least)
+            picture = open_within(Path(path), settings, least)
         except (InvalidImage, TooLarge) as error:
             reason = str(error)
             continue

@@ -10,6 +10,7 @@ from PIL.Image import Image as Pixels
 
 from tsir.encoders.base import Encoder, Vectors
 from tsir.encoders.preprocess import photo_for
+from tsir.errors import Conflict
 from tsir.importing.pipeline import AHEAD_BATCHES, Progress, Workshop, chunks, least_sides, read_again
 from tsir.importing.stages import Line
 from tsir.library.library import Library
@@ -25,10 +26,17 @@ def reencode(
 ) -> str | None:
     """Encode all pictures, then serve the new vectors. Returns a sentence about pictures whose files are gone, if there are any.
 
-    What was done by an interrupted run is not done again. Raises Stopped, Conflict when the collection is of this encoder already, and what
-    the encoder raises.
+    What was done by an interrupted run is not done again, be it all of it. Raises Stopped, Conflict when the collection was of this encoder
+    before, and what the encoder raises.
     """
-    generation = line.patiently(library.begin_reencode, collection, EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim))
+    try:
+        generation = line.patiently(library.begin_reencode, collection, EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim))
+    except Conflict:
+        if not progress.resumed:
+            raise
+        # The run that is resumed was cut off after its swap, or within it: what it left is tidied up.
+        progress.add(skipped=progress.resumed)
+        return _served(line.patiently(library.finish_swap, collection))
     least = least_sides(encoder)
     progress.total = line.patiently(library.count, collection)
     progress.add(skipped=progress.resumed)
@@ -41,7 +49,7 @@ def reencode(
             yield from (image for image in images if image.id not in unreadable)
 
     def decode(image: Image) -> tuple[int, Pixels | JobFailure]:
-        picture = read_again(image, encoder, settings, least)
+        picture = read_again(image, settings, least)
         return image.id, picture if isinstance(picture, JobFailure) else photo_for(encoder, picture)
 
     def decoded() -> Iterator[tuple[int, Pixels]]:
@@ -79,5 +87,8 @@ def reencode(
 
     while once():  # again for those that were imported, renamed or copied while it ran
         pass
-    left = line.patiently(library.swap, collection, generation)
+    return _served(line.patiently(library.swap, collection, generation))
+
+
+def _served(left: int) -> str | None:
     return f"{left} pictures could not be read and are not found until they are imported again." if left else None

@@ -552,6 +552,10 @@ class Library:
         self.store.ensure(self.vectors_name(ref), ref.encoder.dim, ref.index)
         return pending if done else self.catalog.count(ref.id, state="pending")
 
+    def finish_swap(self, name: str) -> int:
+        """`swap` once more to the generation that is served already: drops what an interrupted one left, returns the same number."""
+        return self.swap(name, self.catalog.ref(name).generation)
+
     def abort_reencode(self, name: str) -> None:
         """Throw an unfinished generation away; nothing happens when there is none."""
         ref, thrown = self.catalog.abort_reencode(name)

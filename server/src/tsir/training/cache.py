@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from tsir.encoders.base import Encoder
+from tsir.training.augment import photo_view
+from tsir.training.data import Sample
 from tsir.training.efficientnet import EfficientNetLite
+
+log = logging.getLogger(__name__)
 
 BATCH = 32
 
@@ -120,3 +126,27 @@ def features(
     np.save(partial / "logits.npy", logits)
     partial.rename(folder)
     return _load(folder, keep_maps)
+
+
+def kept(path: Path, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+    """An array from its file, or made now and kept there."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = make()
+        partial = path.with_suffix(".partial.npy")
+        np.save(partial, made)
+        partial.replace(path)
+        log.info("made %s: %s", path.name, made.shape)
+    return np.load(path, mmap_mode="r")
+
+
+def photo_vectors(encoder: Encoder, photos: Sequence[Sample], view: int, seed: int) -> NDArray[np.float16]:
+    """What a finished photo tower makes of a view of each photo: float16 [n, dim]. View 0 is the photo as it is, others are at random."""
+    rows = []
+    for start in range(0, len(photos), 64):
+        pictures = [sample.picture().convert("RGB") for sample in photos[start : start + 64]]
+        if view:
+            rngs = [np.random.default_rng([seed, 8, view, start + i]) for i in range(len(pictures))]
+            pictures = [photo_view(picture, rng, 0.6) for picture, rng in zip(pictures, rngs, strict=True)]
+        rows.append(encoder.images(pictures).astype(np.float16))
+    return np.concatenate(rows)

@@ -30,7 +30,7 @@ from torch.nn import functional as F
 from tsir.encoders.base import Encoder
 from tsir.encoders.lite import preprocess
 from tsir.training import data, drawings, icons
-from tsir.training.augment import photo_view
+from tsir.training.cache import kept, photo_vectors
 from tsir.training.corpus import Corpus
 from tsir.training.loop import Config, Stage
 from tsir.training.towers import PHOTO_SCALE, SHAPES, WORDS, Branch, Head
@@ -50,18 +50,6 @@ def thing(name: str) -> str:
     """The common name of a class or of a drawn word."""
     plain = name.lower().replace("_", " ").replace("-", " ").removeprefix("the ")
     return SAME.get(plain, plain)
-
-
-def _array(path: Path, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-    """An array from its file, or made now and kept."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        made = make()
-        partial = path.with_suffix(".partial.npy")
-        np.save(partial, made)
-        partial.replace(path)
-        log.info("made %s: %s", path.name, made.shape)
-    return np.load(path, mmap_mode="r")
 
 
 def _ink(image: Image.Image) -> NDArray[np.uint8]:
@@ -155,9 +143,9 @@ class Drawing(Stage):
 
         # drawings, as ink
         self.inks = {
-            "sk": [_array(work.parent / "ink" / "sk.npy", lambda: _inks(_sketch_ink, corpus.sketches))],
+            "sk": [kept(work.parent / "ink" / "sk.npy", lambda: _inks(_sketch_ink, corpus.sketches))],
             "qd": [
-                _array(
+                kept(
                     work.parent / "ink" / f"qd-{view}.npy",
                     functools.partial(
                         _inks,
@@ -175,22 +163,22 @@ class Drawing(Stage):
         classed = [thing(sample.meta["class"]) for sample in corpus.photos]
         self.things = sorted({*quick, *classed})
         found = icons.read_icons(Path(options["icons"]), set(self.things), thing, options["icons_each"]) if options["icons"] else []
-        self.inks["ic"] = [_array(work.parent / "ink" / "ic.npy", lambda: _inks(_icon_ink, found))] if found else []
+        self.inks["ic"] = [kept(work.parent / "ink" / "ic.npy", lambda: _inks(_icon_ink, found))] if found else []
         drawn = [*corpus.photos, *corpus.flickr]  # photos that strokes are taken from, in the gallery's order
         for view in range(options["views"]["synthetic"]):
             seeds = [[self.seed, 9, view, i] for i in range(len(drawn))]
             make = functools.partial(_inks, _synthetic_ink, drawn, seeds)
-            self.inks["sy"].append(_array(work.parent / "ink" / f"sy-{view}.npy", make))
+            self.inks["sy"].append(kept(work.parent / "ink" / f"sy-{view}.npy", make))
 
         # the gallery: photos with a class, then Flickr8k's, then others
         photos = [*drawn, *corpus.plain]
         self.gallery = []
         for view in range(options["views"]["photos"]):
-            vectors = _array(work / f"photos-{view}.npy", functools.partial(self._photo_vectors, encoder, photos, view))
+            vectors = kept(work / f"photos-{view}.npy", functools.partial(photo_vectors, encoder, photos, view, self.seed))
             self.gallery.append(torch.from_numpy(np.asarray(vectors, np.float32)) / PHOTO_SCALE)
         self.objects, self.flickr = len(corpus.photos), len(corpus.flickr)
         captions = [caption for sample in corpus.flickr for caption in sample.meta["captions"]]
-        texts = _array(
+        texts = kept(
             work / "captions.npy", lambda: np.concatenate([encoder.texts(captions[i : i + 512]) for i in range(0, len(captions), 512)])
         )
         self.captions = torch.from_numpy(np.asarray(texts, np.float32)[:, :WORDS])
@@ -221,16 +209,6 @@ class Drawing(Stage):
         self.prototypes = nn.Parameter(self._first_prototypes())
         self.scales = nn.Parameter(torch.tensor([math.log(20.0)] * 5))
         self.balance = nn.Parameter(torch.zeros(2))  # words against shapes, alone and beside a caption
-
-    def _photo_vectors(self, encoder: Encoder, photos: Sequence[data.Sample], view: int) -> NDArray[np.float16]:
-        rows = []
-        for start in range(0, len(photos), 64):
-            pictures = [sample.picture().convert("RGB") for sample in photos[start : start + 64]]
-            if view:
-                rngs = [np.random.default_rng([self.seed, 8, view, start + i]) for i in range(len(pictures))]
-                pictures = [photo_view(picture, rng, 0.6) for picture, rng in zip(pictures, rngs, strict=True)]
-            rows.append(encoder.images(pictures).astype(np.float16))
-        return np.concatenate(rows)
 
     def _first_prototypes(self) -> Tensor:
         """Means of the photos of each thing; small random rows where there are none."""

@@ -17,7 +17,7 @@ from torch import nn
 from tsir.encoders.lite import preprocess
 from tsir.encoders.lite.encoder import FILES, fingerprint
 from tsir.training.minilm import tokenizer_json
-from tsir.training.towers import DIM, SHAPES, WORDS, DrawingTower, LiteModel
+from tsir.training.towers import DIM, SHAPES, WORDS, DrawingTower, LiteModel, TextTower
 
 
 def _converted(tower: nn.Module, side: int) -> Any:
@@ -45,6 +45,17 @@ def _quantized(tower: nn.Module, side: int, pictures: NDArray[np.uint8]) -> Any:
     return nncf.compress_weights(quantized, mode=nncf.CompressWeightsMode.INT8_ASYM)
 
 
+def converted_text(text: TextTower) -> Any:
+    """The text tower as a graph: weights in int8, activations in float."""
+    import nncf
+    import openvino
+
+    text.eval().requires_grad_(False)
+    ids, mask = torch.ones(2, 8, dtype=torch.long), torch.ones(2, 8, dtype=torch.long)
+    graph = openvino.convert_model(text, example_input=(ids, mask), input=[("ids", [-1, -1]), ("mask", [-1, -1])])
+    return nncf.compress_weights(graph, mode=nncf.CompressWeightsMode.INT8_ASYM)
+
+
 def export(model: LiteModel, folder: Path, photos: NDArray[np.uint8], about: dict[str, Any]) -> None:
     """Write the graphs of ``model`` into ``folder``, whole or not at all.
 
@@ -61,9 +72,7 @@ def export(model: LiteModel, folder: Path, photos: NDArray[np.uint8], about: dic
     # int8 activations cost the sketch tower four points of recall@10; a query encodes one sketch, so float ones are fast enough
     sketch = nncf.compress_weights(_converted(model.sketch, preprocess.SKETCH_SIDE), mode=nncf.CompressWeightsMode.INT8_ASYM)
     openvino.save_model(sketch, partial / "sketch.xml")
-    ids, mask = torch.ones(2, 8, dtype=torch.long), torch.ones(2, 8, dtype=torch.long)
-    text = openvino.convert_model(model.text, example_input=(ids, mask), input=[("ids", [-1, -1]), ("mask", [-1, -1])])
-    openvino.save_model(nncf.compress_weights(text, mode=nncf.CompressWeightsMode.INT8_ASYM), partial / "text.xml")
+    openvino.save_model(converted_text(model.text), partial / "text.xml")
     (partial / "tokenizer.json").write_text(tokenizer_json(), encoding="utf-8")
     write_manifest(partial, {"dim": DIM, **about})
     folder.mkdir(parents=True, exist_ok=True)

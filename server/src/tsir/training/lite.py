@@ -1,5 +1,5 @@
 # mypy: disable-error-code="misc, no-any-return, no-untyped-call"
-"""The recipe of the lite model: captions and words, sketches, joining, export, drawing, hubs, things.
+"""The recipe of the lite model: captions and words, sketches, joining, export, wording, drawing, hubs, things.
 
 The lower two thirds of the trunks stay as they were pretrained; their output is cached (``cache.py``), several random views of
 each picture.
@@ -9,6 +9,7 @@ Everything above is trained on it:
 * ``sketches``: the photo tower's `shapes` branch and the sketch tower, on pairs of photo and sketch, classes and QuickDraw.
 * ``joining``: the sketch tower's `words` head, so that a drawing is also found by what it is.
 * ``export``: int8 graphs.
+* ``wording``: the text tower once more, against the finished photo graph (``wording.py``).
 * ``drawing``: two towers for drawings, trained against those graphs (``drawing.py``), in place of the one that helped to train them.
 * ``hubs``: photos that lie near too many queries are held back (``hubs.py``).
 * ``things``: a drawing is pulled towards the photos of the things that it resembles (``things.py``).
@@ -36,48 +37,15 @@ from tsir.errors import InvalidInput
 from tsir.training import cache, data, hubs, minilm, things, words
 from tsir.training.corpus import Corpus
 from tsir.training.drawing import Drawing
-from tsir.training.export import export, export_drawings, read_manifest
+from tsir.training.export import converted_text, export, export_drawings, read_manifest, write_manifest
+from tsir.training.imported import text_tower
 from tsir.training.loop import Config, Stage, learning_rate, train
 from tsir.training.losses import contrastive, soft_labels
+from tsir.training.tokens import TEMPLATES, Tokens, text_vectors
 from tsir.training.towers import SHAPES, WORDS, Branch, DrawingTower, Head, LiteModel, PhotoTower, SketchTower, TextTower
+from tsir.training.wording import Wording
 
 log = logging.getLogger(__name__)
-
-MAX_TOKENS = 64
-
-
-class Tokens:
-    """Texts as token ids, and padded batches of them."""
-
-    def __init__(self, texts: Sequence[str]) -> None:
-        from tokenizers import Tokenizer
-
-        tokenizer = Tokenizer.from_str(minilm.tokenizer_json())
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(MAX_TOKENS)
-        self.ids = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
-
-    def batch(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Ids and mask, int64 [n, longest]."""
-        chosen = [self.ids[row] for row in rows]
-        ids = torch.zeros(len(chosen), max(map(len, chosen)), dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for row, tokens in enumerate(chosen):
-            ids[row, : len(tokens)] = torch.tensor(tokens)
-            mask[row, : len(tokens)] = 1
-        return ids, mask
-
-
-def text_vectors(text: TextTower, texts: Sequence[str]) -> Tensor:
-    """Unit float32 [n, 256] of many texts, without gradient."""
-    tokens = Tokens(texts)
-    out = torch.empty(len(texts), WORDS)
-    order = sorted(range(len(texts)), key=lambda row: len(tokens.ids[row]))
-    with torch.no_grad():
-        for start in range(0, len(order), 128):
-            rows = order[start : start + 128]
-            out[rows] = text.words(*tokens.batch(rows))
-    return out
 
 
 def branch_vectors(branch: Branch, maps: NDArray[np.float16]) -> Tensor:
@@ -116,9 +84,6 @@ class _Frozen(Stage):
 
 def _trained(layers: Iterable[nn.Module]) -> list[nn.Parameter]:
     return [p for layer in layers for p in layer.parameters() if p.requires_grad]
-
-
-TEMPLATES = ("{}", "{}", "a {}", "a photo of a {}", "a picture of a {}")
 
 
 class Captions(_Frozen):
@@ -404,6 +369,27 @@ def _drawing_towers(corpus: Corpus) -> None:
     log.info("added the towers for drawings to %s", out)
 
 
+def _wording(corpus: Corpus) -> None:
+    """Train the text tower of the graphs in ``out`` on, and put it in its place. Raises InvalidInput when that was done before."""
+    import openvino
+
+    config, out = corpus.config, Path(corpus.config["out"])
+    options, manifest = config["wording"], read_manifest(out)
+    if "wording" in manifest:
+        raise InvalidInput(f"The graphs in {out} have passed the stage `wording`; it starts from a text tower that has not.")
+    text = text_tower(out / "text.xml", config["captions"]["hidden"], config["captions"]["dropout"])
+    stage = train(Wording(corpus, load(folder=out), text, options), options, corpus.work / "wording.pt", corpus.seed, config)
+    assert isinstance(stage, Wording)
+    graph = converted_text(stage.text)
+    if "hubs" in manifest:
+        hubs.text_graph(graph, manifest["hubs"]["share"])
+    openvino.save_model(graph, out / "text.partial.xml")
+    for suffix in ("bin", "xml"):
+        (out / f"text.partial.{suffix}").replace(out / f"text.{suffix}")
+    write_manifest(out, manifest | {"wording": {"steps": options["steps"]}})
+    log.info("the text tower in %s was trained on", out)
+
+
 def run(config: Config) -> None:
     """Run the stages that the config lists; a stage that is done is loaded, not trained again."""
     torch.set_num_threads(int(config["threads"]))
@@ -417,6 +403,8 @@ def run(config: Config) -> None:
         sketches = train(Sketches(corpus), config["sketches"], corpus.work / "sketches.pt", seed, config)
     if last:
         _export(corpus, stages, captions, sketches)
+    if "wording" in stages:
+        _wording(corpus)
     if "drawing" in stages:
         _drawing_towers(corpus)
     if "hubs" in stages:

@@ -1,0 +1,100 @@
+# mypy: disable-error-code="misc, no-any-return"
+"""The text tower, trained on against the finished photo tower.
+
+While both towers are trained together, most of the time goes into photos, and a caption is compared with the 128 photos of its batch. Once
+the photos' vectors no longer change, a step costs only its captions: each is seen several times and compared with all photos at once.
+
+The photos know their own captions a little too well by now, as they were trained on them; several views of each, and words left out of the
+captions, keep the text tower from learning that by heart. Names of things and of emoji stay where they were: captions seldom use them.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tsir.encoders.base import Encoder
+from tsir.training import words
+from tsir.training.cache import kept, photo_vectors
+from tsir.training.corpus import Corpus
+from tsir.training.loop import Config, Stage
+from tsir.training.losses import consistency
+from tsir.training.minilm import mean_of_tokens
+from tsir.training.tokens import TEMPLATES, Tokens, text_vectors
+from tsir.training.towers import WORDS, TextTower
+
+log = logging.getLogger(__name__)
+
+
+def left_out(mask: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """A mask [n, length] of tokens without a random ``share`` of them; first and last token stay."""
+    drop = torch.rand(mask.shape, generator=generator) < share
+    drop[:, 0] = False
+    drop[torch.arange(len(mask)), mask.sum(1) - 1] = False
+    return mask * ~drop
+
+
+class Wording(Stage):
+    """Text tower on frozen vectors of photos, ``text`` as it begins."""
+
+    def __init__(self, corpus: Corpus, encoder: Encoder, text: TextTower, options: Config) -> None:
+        super().__init__()
+        self.text, self.options, self.seed = text, options, corpus.seed
+        self.text.transformer.words.weight.requires_grad_(False)  # see lite.Captions
+        work = corpus.work / f"wording-{encoder.fingerprint}"
+        self.photos = []
+        for view in range(options["views"]):
+            vectors = kept(work / f"photos-{view}.npy", functools.partial(photo_vectors, encoder, corpus.flickr, view, corpus.seed))
+            self.photos.append(F.normalize(torch.from_numpy(np.asarray(vectors[:, :WORDS], np.float32)), dim=-1))
+        self.captions = Tokens([caption for sample in corpus.flickr for caption in sample.meta["captions"]])
+        counts = np.array([len(sample.meta["captions"]) for sample in corpus.flickr])
+        self.first, self.counts = np.cumsum(counts) - counts, counts
+        every = corpus.config["captions"]["held_out_emoji"]
+        emoji = [name for row, (_, name, _) in enumerate(corpus.emoji) if row % every]
+        concepts = words.concepts(Path(corpus.config["wordnet"]))
+        names = [form.format(name) for concept in concepts for name in concept.names for form in dict.fromkeys(TEMPLATES)]
+        names += emoji * options["emoji_share"]
+        self.names, self.named = Tokens(names), text_vectors(text, names)
+        self.scale = nn.Parameter(torch.tensor(math.log(options["scale"])))
+
+    def groups(self) -> list[dict[str, Any]]:
+        rate = self.options["rate"]
+        transformer = [p for p in self.text.transformer.parameters() if p.requires_grad]
+        return [
+            {"params": list(self.text.head.parameters()), "lr": rate["heads"]},
+            {"params": transformer, "lr": rate["text"]},
+            {"params": [self.scale], "lr": rate["scale"]},
+        ]
+
+    def spoken(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Unit `words` [n, 256], with dropout."""
+        tokens = self.text.transformer(ids, mask, self.options["dropout"])
+        return F.normalize(self.text.head(mean_of_tokens(tokens, mask)).float(), dim=-1)
+
+    def forward(self, step: int, rank: int = 0) -> Tensor:
+        rng = np.random.default_rng([self.seed, 6, step, rank])
+        options, weight = self.options, self.options["weight"]
+        rows = rng.permutation(len(self.counts))[: options["batch"]]
+        ids, mask = self.captions.batch((self.first[rows] + rng.integers(self.counts[rows])).tolist())
+        mask = left_out(mask, options["left_out"], torch.Generator().manual_seed(int(rng.integers(2**62))))
+        names = rng.permutation(len(self.named))[: options["names"]]
+        captions, named = self.spoken(ids, mask), self.spoken(*self.names.batch(names.tolist()))
+        photos, photo = self.photos[int(rng.integers(len(self.photos)))], torch.from_numpy(rows)
+        scale = self.scale.exp().clamp(max=80.0)
+        loss = F.cross_entropy(scale * captions @ photos.T, photo, label_smoothing=options["smoothing"])
+        loss = loss + weight["photos"] * F.cross_entropy(scale * photos[photo] @ captions.T, torch.arange(len(rows)))
+        return loss + weight["names"] * consistency(named, self.named[names])
+
+    def measure(self) -> str:
+        return self.probe(self) if self.probe else ""
+
+    probe: Callable[[Wording], str] | None = None

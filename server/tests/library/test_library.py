@@ -260,6 +260,23 @@ def test_renamed_file_keeps_its_vector(library: Library, add: Add, photos_folder
     assert names(library, axis(1)) == ["new.jpg"]
 
 
+def test_a_place_that_was_noted_just_before_a_crash_is_in_the_folder_filter_after_a_start(
+    library: Library, add: Add, photos_folder: Path
+) -> None:
+    (before,) = add({"a.jpg": axis(1)})
+    copy = new_image(photos_folder / "other" / "copy.jpg", str(photos_folder / "a.jpg"), write=False)
+    library.catalog.begin("photos", [copy], {})  # and no word of it to Milvus
+    elsewhere = Filter(folder=str(photos_folder / "other"))
+    assert library.search("photos", axis(1), 10, fresh=True, filter=elsewhere) == []
+    library.close()
+    with Library.open(library.settings) as again:
+        deadline = time.monotonic() + 30
+        while not (hits := again.search("photos", axis(1), 10, fresh=True, filter=elsewhere)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert [hit.image.id for hit in hits] == [before.id]
+        assert again.check().clean
+
+
 @EVERY_PAIR
 def test_changed_file_becomes_a_new_image(library: Library, add: Add, photos_folder: Path) -> None:
     (before,) = add({"a.jpg": axis(1)})

@@ -732,7 +732,8 @@ class Catalog:
 
         return self.write(do)
 
-    def stale(self, collection_id: int, limit: int) -> list[int]:
+    def stale(self, collection_id: int, limit: int = 10**6) -> list[int]:
+        """Ready images whose places changed since Milvus was told of them, ids rising."""
         query = sa.select(images.c.id).where(images.c.collection_id == collection_id, images.c.state == "ready", images.c.stale)
         return self.read(lambda connection: list(connection.execute(query.order_by(images.c.id).limit(limit)).scalars()))
 

@@ -114,12 +114,11 @@ def _compare_vectors(library: Library, ref: Ref, report: _Report, repair: bool) 
             library.store.ensure(name, ref.encoder.dim, ref.index)
     report.problem(len(missing), "images of {} have no vector.", ref.name)
     report.problem(extra, "vectors of {} have no row.", ref.name)
-    stale = library.catalog.stale(ref.id, 10**6)
+    stale = library.catalog.stale(ref.id)
     report.problem(len(stale), "images of {} were moved, and the folder filter does not know it yet.", ref.name)
     if repair:
         library.catalog.unready(missing)
-        for part in _batches(iter(stale)):
-            library.refresh(ref, part)
+        library.refresh(ref, stale)
 
 
 def _delete_extra(library: Library, ref: Ref, ids: Sequence[int], repair: bool) -> int:

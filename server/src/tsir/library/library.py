@@ -24,7 +24,7 @@ import numpy as np
 from tsir.errors import Conflict, EncoderMismatch, InvalidInput, NotFound, StoreUnavailable, TsirError
 from tsir.library import catalog as sql
 from tsir.library.backup import RESTORING, backup, restore
-from tsir.library.catalog import BeingDeleted, Catalog, Facts, Ref
+from tsir.library.catalog import BeingDeleted, Catalog, Facts, Ref, chunks
 from tsir.library.check import check, vanished
 from tsir.library.files import Files
 from tsir.library.records import (
@@ -145,6 +145,7 @@ class Library:
                 # Also what a crash left between dropping an outgrown index and building the next.
                 with suppress(NoSuchVectors):
                     self.store.set_index(self.vectors_name(ref), ref.index)
+                self.refresh(ref, self.catalog.stale(ref.id))  # pictures that were moved just before a crash
         except TsirError as error:
             log.warning("%s", error)
 
@@ -337,8 +338,12 @@ class Library:
 
     def refresh(self, ref: Ref, ids: Sequence[int]) -> None:
         """Write the folders of images whose places changed beside their vectors; `stale` in the catalog until that is done."""
+        for part in chunks(ids):
+            self._refresh(ref, part)
+
+    def _refresh(self, ref: Ref, ids: Sequence[int]) -> None:
         name = self.vectors_name(ref)
-        for _ in range(5):  # again for those that changed once more meanwhile; the next check does what is left
+        for _ in range(5):  # again for those that changed once more meanwhile; the next start or check does what is left
             facts = {id: fact for id, fact in self.catalog.facts(ref.id, ids).items() if fact.state == "ready" and fact.stale}
             if not facts:
                 return

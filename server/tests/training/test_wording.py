@@ -14,7 +14,7 @@ from tsir.training import hubs  # noqa: E402
 from tsir.training.imported import text_tower  # noqa: E402
 from tsir.training.minilm import MiniLM  # noqa: E402
 from tsir.training.towers import WORDS, TextTower  # noqa: E402
-from tsir.training.wording import left_out  # noqa: E402
+from tsir.training.wording import left_out, vocabulary  # noqa: E402
 
 SHIPPED = Path(__file__).parents[2] / "src/tsir/encoders/lite/weights/text.xml"
 EXACT = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
@@ -76,3 +76,17 @@ def test_words_are_left_out_but_never_the_ends_of_a_caption() -> None:
     assert bool((kept[:, 0] == 1).all()) and bool((kept[torch.arange(200), lengths - 1] == 1).all())
     inner = int((mask.sum(1) - 2).sum())
     assert 0.5 < int((kept.sum(1) - 2).sum()) / inner < 0.7
+
+
+def test_the_vocabulary_is_what_captions_speak_of() -> None:
+    captions = [
+        "Two dogs run on the grass.",
+        "A dog and a bus",
+        "The dog is on the grass",
+        "One dog, many dogs",
+        "a bus on grass",
+        "a red bus",
+    ]
+    assert vocabulary(captions, 3) == ["bus", "dog", "grass"]
+    assert vocabulary(captions, 1) == ["bus", "dog", "grass", "many", "red", "run"]
+    assert vocabulary([], 1) == []

@@ -380,7 +380,7 @@ def _wording(corpus: Corpus) -> None:
     text = text_tower(out / "text.xml", config["captions"]["hidden"], config["captions"]["dropout"])
     stage = train(Wording(corpus, load(folder=out), text, options), options, corpus.work / "wording.pt", corpus.seed, config)
     assert isinstance(stage, Wording)
-    graph = converted_text(stage.text)
+    graph = converted_text(stage.blended(text_tower(out / "text.xml", config["captions"]["hidden"], config["captions"]["dropout"])))
     if "hubs" in manifest:
         hubs.text_graph(graph, manifest["hubs"]["share"])
     openvino.save_model(graph, out / "text.partial.xml")

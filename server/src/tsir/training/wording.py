@@ -5,7 +5,11 @@ While both towers are trained together, most of the time goes into photos, and a
 the photos' vectors no longer change, a step costs only its captions: each is seen several times and compared with all photos at once.
 
 The photos know their own captions a little too well by now, as they were trained on them; several views of each, and words left out of the
-captions, keep the text tower from learning that by heart. Names of things and of emoji stay where they were: captions seldom use them.
+captions, keep the text tower from learning that by heart.
+
+People also search by a word or two, and a tower that sees captions alone forgets these. So the words of the captions are asked for by
+themselves, and the photos of captions that use them are the answer; and names of things and of emoji, which captions seldom use, stay where
+they were.
 """
 
 from __future__ import annotations
@@ -13,7 +17,9 @@ from __future__ import annotations
 import functools
 import logging
 import math
-from collections.abc import Callable
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +32,28 @@ from tsir.encoders.base import Encoder
 from tsir.training import words
 from tsir.training.cache import kept, photo_vectors
 from tsir.training.corpus import Corpus
+from tsir.training.drawing import FORMS, mentions, thing
 from tsir.training.loop import Config, Stage
-from tsir.training.losses import consistency
+from tsir.training.losses import consistency, soft_labels
 from tsir.training.minilm import mean_of_tokens
 from tsir.training.tokens import TEMPLATES, Tokens, text_vectors
 from tsir.training.towers import WORDS, TextTower
 
 log = logging.getLogger(__name__)
+
+# Words that show nothing by themselves.
+FUNCTION = frozenset({
+    "a", "an", "and", "another", "are", "as", "at", "be", "being", "by", "each", "for", "from", "has", "have", "he", "her", "him", "his",
+    "in", "into", "is", "it", "its", "of", "off", "on", "one", "or", "other", "out", "over", "she", "some", "something", "that", "the",
+    "their", "them", "there", "they", "this", "through", "to", "two", "up", "very", "was", "what", "while", "who", "with",
+})  # fmt: skip
+
+
+def vocabulary(captions: Sequence[str], least: int) -> list[str]:
+    """The words that at least ``least`` captions use, in the order of the alphabet; no function words, no plurals of others."""
+    used = Counter(word for caption in captions for word in set(re.findall(r"[a-z]+", caption.lower())))
+    common = {word for word, count in used.items() if count >= least and len(word) > 2} - FUNCTION
+    return sorted(word for word in common if not {word.removesuffix("s"), word.removesuffix("es")} & (common - {word}))
 
 
 def left_out(mask: Tensor, share: float, generator: torch.Generator) -> Tensor:
@@ -55,7 +76,8 @@ class Wording(Stage):
         for view in range(options["views"]):
             vectors = kept(work / f"photos-{view}.npy", functools.partial(photo_vectors, encoder, corpus.flickr, view, corpus.seed))
             self.photos.append(F.normalize(torch.from_numpy(np.asarray(vectors[:, :WORDS], np.float32)), dim=-1))
-        self.captions = Tokens([caption for sample in corpus.flickr for caption in sample.meta["captions"]])
+        captions = [caption for sample in corpus.flickr for caption in sample.meta["captions"]]
+        self.captions = Tokens(captions)
         counts = np.array([len(sample.meta["captions"]) for sample in corpus.flickr])
         self.first, self.counts = np.cumsum(counts) - counts, counts
         every = corpus.config["captions"]["held_out_emoji"]
@@ -63,8 +85,16 @@ class Wording(Stage):
         concepts = words.concepts(Path(corpus.config["wordnet"]))
         names = [form.format(name) for concept in concepts for name in concept.names for form in dict.fromkeys(TEMPLATES)]
         names += emoji * options["emoji_share"]
-        self.names, self.named = Tokens(names), text_vectors(text, names)
-        self.scale = nn.Parameter(torch.tensor(math.log(options["scale"])))
+        said = vocabulary(captions, options["least_said"])
+        drawn = {thing(drawing.word) for drawing in corpus.drawings} | {thing(name) for name in corpus.classes}
+        names += [form.format(name) for name in [*said, *sorted(drawn)] for form in FORMS[:2]]
+        self.named = text_vectors(text, names)
+        of_caption = np.repeat(np.arange(len(counts)), counts)
+        found = mentions(said, captions)
+        self.shown = [np.unique(of_caption[rows]) for rows in found.values()]  # photos of each word
+        asked = [form.format(word) for word in found for form in FORMS]
+        self.short, self.ways = Tokens([*asked, *names]), len(asked)  # words in all their forms, then names
+        self.scales = nn.Parameter(torch.tensor([math.log(options["scale"])] * 2))
 
     def groups(self) -> list[dict[str, Any]]:
         rate = self.options["rate"]
@@ -72,7 +102,7 @@ class Wording(Stage):
         return [
             {"params": list(self.text.head.parameters()), "lr": rate["heads"]},
             {"params": transformer, "lr": rate["text"]},
-            {"params": [self.scale], "lr": rate["scale"]},
+            {"params": [self.scales], "lr": rate["scale"]},
         ]
 
     def spoken(self, ids: Tensor, mask: Tensor) -> Tensor:
@@ -87,12 +117,29 @@ class Wording(Stage):
         ids, mask = self.captions.batch((self.first[rows] + rng.integers(self.counts[rows])).tolist())
         mask = left_out(mask, options["left_out"], torch.Generator().manual_seed(int(rng.integers(2**62))))
         names = rng.permutation(len(self.named))[: options["names"]]
-        captions, named = self.spoken(ids, mask), self.spoken(*self.names.batch(names.tolist()))
+        words = rng.permutation(len(self.shown))[: options["words"]]
+        forms = words * len(FORMS) + rng.integers(len(FORMS), size=len(words))
+        captions, short = self.spoken(ids, mask), self.spoken(*self.short.batch([*forms.tolist(), *(self.ways + names).tolist()]))
+        asked, named = short[: len(words)], short[len(words) :]
         photos, photo = self.photos[int(rng.integers(len(self.photos)))], torch.from_numpy(rows)
-        scale = self.scale.exp().clamp(max=80.0)
+        scale, word_scale = self.scales.exp().clamp(max=80.0)
         loss = F.cross_entropy(scale * captions @ photos.T, photo, label_smoothing=options["smoothing"])
         loss = loss + weight["photos"] * F.cross_entropy(scale * photos[photo] @ captions.T, torch.arange(len(rows)))
+        target = torch.zeros(len(words), len(photos))
+        for row, word in enumerate(words):
+            target[row, self.shown[word]] = 1.0 / len(self.shown[word])
+        loss = loss + weight["words"] * soft_labels(word_scale * asked @ photos.T, target)
         return loss + weight["names"] * consistency(named, self.named[names])
+
+    def blended(self, before: TextTower) -> TextTower:
+        """The trained tower with the share ``before`` of the weights that it began with: it keeps more of what captions do not speak of.
+
+        "Robust fine-tuning of zero-shot models", Wortsman et al., CVPR 2022.
+        """
+        with torch.no_grad():
+            for now, then in zip(self.text.parameters(), before.parameters(), strict=True):
+                now.lerp_(then, self.options["before"])
+        return self.text
 
     def measure(self) -> str:
         return self.probe(self) if self.probe else ""

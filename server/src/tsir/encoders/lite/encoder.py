@@ -73,7 +73,7 @@ class LiteEncoder:
         self.folder = folder
         self.dim: int = manifest["dim"]
         self.fingerprint: str = manifest["fingerprint"]
-        self.default_weights: dict[str, float] = {"text": 1.0, "sketch": 0.7, "image": 1.0, "not_text": -0.5}
+        self.default_weights: dict[str, float] = {"text": 1.0, "sketch": 0.4, "image": 1.0, "not_text": -0.5}
         self._image, self._sketch, self._text = image, sketch, text
         self._tokenizer = tokenizer
 

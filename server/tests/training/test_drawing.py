@@ -11,9 +11,14 @@ from tsir.training.drawing import mentions, redrawn, thing  # noqa: E402
 
 
 def test_captions_name_things_in_singular_and_plural() -> None:
-    captions = ["Two dogs run.", "A hot-dog on a plate", "the dog house", "a cathedral"]
-    found = mentions(["dog", "hot dog", "cat"], captions)
-    assert {name: rows.tolist() for name, rows in found.items()} == {"dog": [0, 1, 2], "hot dog": [1]}
+    captions = ["Two dogs run.", "A hot-dog on a plate in a house", "the dog house", "a cathedral"]
+    found = mentions(["house", "dog", "plate", "hot dog", "cat"], captions)
+    assert [(name, rows.tolist()) for name, rows in found.items()] == [
+        ("house", [1, 2]),
+        ("dog", [0, 1, 2]),
+        ("plate", [1]),
+        ("hot dog", [1]),
+    ]
 
 
 @pytest.mark.parametrize(

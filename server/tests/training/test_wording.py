@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +18,7 @@ from tsir.training import hubs  # noqa: E402
 from tsir.training.imported import text_tower  # noqa: E402
 from tsir.training.minilm import MiniLM  # noqa: E402
 from tsir.training.towers import WORDS, TextTower  # noqa: E402
-from tsir.training.wording import left_out, vocabulary  # noqa: E402
+from tsir.training.wording import Wording, left_out, vocabulary  # noqa: E402
 
 SHIPPED = Path(__file__).parents[2] / "src/tsir/encoders/lite/weights/text.xml"
 EXACT = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
@@ -90,3 +94,56 @@ def test_the_vocabulary_is_what_captions_speak_of() -> None:
     assert vocabulary(captions, 3) == ["bus", "dog", "grass"]
     assert vocabulary(captions, 1) == ["bus", "dog", "grass", "many", "red", "run"]
     assert vocabulary([], 1) == []
+
+
+TINY = """
+import json, sys, types
+from pathlib import Path
+import numpy as np, torch
+from PIL import Image
+from tsir.training import minilm, words, wording
+from tsir.training.towers import TextTower
+
+weights, work = map(Path, sys.argv[1:])
+minilm.tokenizer_json = (weights / "tokenizer.json").read_text
+words.concepts = lambda path: []
+captions = ["A dog on the grass.", "A cat under a tree.", "A red bus in a street.", "Two dogs and a cat."]
+sample = types.SimpleNamespace
+corpus = sample(
+    seed=7, work=work, emoji=[("1", "held out", ""), ("2", "sun", "")], classes=["pig"], drawings=[sample(word="The Mona Lisa")],
+    flickr=[sample(meta={"captions": [text, text]}, picture=lambda: Image.new("RGB", (32, 32))) for text in captions],
+    config={"captions": {"held_out_emoji": 2}, "wordnet": ""},
+)
+class Photos:
+    fingerprint = "tiny"
+    def images(self, batch):
+        return np.random.default_rng(len(batch)).normal(size=(len(batch), 512)).astype(np.float32)
+options = {
+    "views": 2, "batch": 3, "words": 3, "names": 4, "least_said": 1, "emoji_share": 1, "left_out": 0.2, "dropout": 0.1, "smoothing": 0.05,
+    "scale": 20.0, "weight": {"photos": 0.5, "words": 0.3, "names": 4.0}, "rate": {"heads": 1e-3, "text": 1e-4, "scale": 1e-3},
+}
+torch.manual_seed(1)
+stage = wording.Wording(corpus, Photos(), TextTower(minilm.MiniLM(), 16, 0.3).eval(), options).train()
+losses = []
+for step in range(2):
+    torch.manual_seed(step)
+    losses.append(float(stage(step).detach()))
+print(json.dumps(losses))
+"""
+
+
+def test_a_step_follows_from_its_number_in_every_process(tmp_path: Path) -> None:
+    def losses(hashes: str) -> str:
+        command = [sys.executable, "-c", textwrap.dedent(TINY), str(SHIPPED.parent), str(tmp_path / hashes)]
+        return subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "PYTHONHASHSEED": hashes}).stdout
+
+    assert losses("1") == losses("2") != ""
+
+
+def test_what_ships_keeps_a_share_of_what_was() -> None:
+    stage = Wording.__new__(Wording)
+    torch.nn.Module.__init__(stage)
+    stage.text, before = (torch.nn.Linear(2, 2) for _ in range(2))
+    stage.options = {"before": 0.25}
+    wanted = 0.75 * stage.text.weight + 0.25 * before.weight
+    assert torch.allclose(stage.blended(before).weight, wanted)

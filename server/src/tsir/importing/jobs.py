@@ -276,15 +276,15 @@ class JobRunner:
 
     def _tell(self, job: Job, progress: Progress, message: str | None = None) -> bool:
         failures = progress.take_failures()
-        seen = progress.done + progress.skipped + progress.failed
+        total, done, skipped, failed = progress.counts()
         try:
             go_on = self._library.update_job(
                 job.id,
                 worker=self.worker,
-                total=None if progress.total is None else max(progress.total, seen),  # a folder may grow meanwhile
-                done=progress.done,
-                skipped=progress.skipped,
-                failed=progress.failed,
+                total=total,
+                done=done,
+                skipped=skipped,
+                failed=failed,
                 rate=progress.rate(),
                 message=message,
                 failures=failures,

@@ -83,6 +83,13 @@ class Progress:
             self.failed += len(failures)
             self._new_failures.extend(failures)
 
+    def counts(self) -> tuple[int | None, int, int, int]:
+        """Total, done, skipped and failed at one moment. The total, if it is known, is never below their sum: a folder may grow while it
+        is read, and a picture that is renamed while it is encoded is encoded again."""
+        with self._lock:
+            seen = self.done + self.skipped + self.failed
+            return None if self.total is None else max(self.total, seen), self.done, self.skipped, self.failed
+
     def take_failures(self) -> list[JobFailure]:
         """Failures since the last call."""
         with self._lock:

@@ -26,17 +26,16 @@ def reencode(
 ) -> str | None:
     """Encode all pictures, then serve the new vectors. Returns a sentence about pictures whose files are gone, if there are any.
 
-    What was done by an interrupted run is not done again, be it all of it. Raises Stopped, Conflict when the collection was of this encoder
-    before, and what the encoder raises.
+    What was done by an interrupted run is not done again, be it all of it: there is nothing to do in a collection that is of this encoder
+    already but to tidy up what a run that was cut off at its end left. Raises Stopped, and what the encoder raises.
     """
+    target = EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim)
     try:
-        generation = line.patiently(library.begin_reencode, collection, EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim))
-    except Conflict:
-        if not progress.resumed:
-            raise
-        # The run that is resumed was cut off after its swap, or within it: what it left is tidied up.
-        progress.add(skipped=progress.resumed)
-        return _served(line.patiently(library.finish_swap, collection))
+        generation = line.patiently(library.begin_reencode, collection, target)
+    except Conflict as already:
+        progress.total = line.patiently(library.count, collection)
+        progress.add(skipped=progress.total)
+        return _served(line.patiently(library.finish_swap, collection)) or (None if progress.done else str(already))
     least = least_sides(encoder)
     progress.total = line.patiently(library.count, collection)
     progress.add(skipped=progress.resumed)

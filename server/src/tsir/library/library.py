@@ -141,11 +141,13 @@ class Library:
         """Load the Milvus client and its collections while the rest starts, so that the first search does not wait for it."""
         try:
             self.store.ping()
-            for ref in self.catalog.refs("ready"):
-                # Also what a crash left between dropping an outgrown index and building the next.
-                with suppress(NoSuchVectors):
+            for name in [ref.name for ref in self.catalog.refs("ready")]:
+                with suppress(NotFound, NoSuchVectors):  # dropped or encoded anew meanwhile
+                    # What a crash left between dropping an outgrown index and building the next, and pictures that were moved before one.
+                    ref = self.catalog.ref(name)
                     self.store.set_index(self.vectors_name(ref), ref.index)
-                self.refresh(ref, self.catalog.stale(ref.id))  # pictures that were moved just before a crash
+                    ref = self.catalog.ref(name)
+                    self.refresh(ref, self.catalog.stale(ref.id))
         except TsirError as error:
             log.warning("%s", error)
 

@@ -12,7 +12,6 @@ synthetic strokes were taken from; and, added to a caption that names it, the ph
 from __future__ import annotations
 
 import functools
-import logging
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -34,8 +33,6 @@ from tsir.training.cache import kept, photo_vectors
 from tsir.training.corpus import Corpus
 from tsir.training.loop import Config, Stage
 from tsir.training.towers import PHOTO_SCALE, SHAPES, WORDS, Branch, Head
-
-log = logging.getLogger(__name__)
 
 SIDE = preprocess.SKETCH_SIDE
 # One thing, two names: QuickDraw's word for a class of the object photos.
@@ -116,7 +113,7 @@ def redrawn(ink: Tensor, random: torch.Generator) -> Tensor:
 
 
 def mentions(names: Sequence[str], captions: Sequence[str]) -> dict[str, NDArray[np.int64]]:
-    """Name -> the rows of the captions that use it (singular, or with an s)."""
+    """Name -> the rows of the captions that use it (singular, or with an s), in the order of ``names``."""
     found: dict[str, list[int]] = {}
     wanted = {form: name for name in names for form in (name, name + "s", name + "es")}
     longest = max(len(name.split()) for name in names)
@@ -125,7 +122,7 @@ def mentions(names: Sequence[str], captions: Sequence[str]) -> dict[str, NDArray
         seen = {" ".join(spoken[at : at + size]) for size in range(1, longest + 1) for at in range(len(spoken) - size + 1)}
         for name in {wanted[form] for form in seen if form in wanted}:
             found.setdefault(name, []).append(row)
-    return {name: np.array(rows) for name, rows in found.items()}
+    return {name: np.array(found[name]) for name in names if name in found}
 
 
 class Drawing(Stage):

@@ -19,6 +19,7 @@ The first two need nothing of each other and may run at the same time (``stages=
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import re
@@ -33,6 +34,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tsir.encoders.lite import load, preprocess
+from tsir.encoders.lite.encoder import fingerprint
 from tsir.errors import InvalidInput
 from tsir.training import cache, data, hubs, minilm, things, words
 from tsir.training.corpus import Corpus
@@ -377,10 +379,13 @@ def _wording(corpus: Corpus) -> None:
     options, manifest = config["wording"], read_manifest(out)
     if "wording" in manifest:
         raise InvalidInput(f"The graphs in {out} have passed the stage `wording`; it starts from a text tower that has not.")
-    text = text_tower(out / "text.xml", config["captions"]["hidden"], config["captions"]["dropout"])
-    stage = train(Wording(corpus, load(folder=out), text, options), options, corpus.work / "wording.pt", corpus.seed, config)
-    assert isinstance(stage, Wording)
-    graph = converted_text(stage.blended(text_tower(out / "text.xml", config["captions"]["hidden"], config["captions"]["dropout"])))
+    if fingerprint(out) != manifest["fingerprint"]:
+        raise InvalidInput(f"The graphs in {out} are not those of their manifest: writing them was cut off. Put them back, then go on.")
+    before, encoder = text_tower(out / "text.xml", config["captions"]["hidden"], config["captions"]["dropout"]), load(folder=out)
+    stage = Wording(corpus, encoder, copy.deepcopy(before), options)
+    trained = train(stage, options, stage.work / "checkpoint.pt", corpus.seed, config)
+    assert isinstance(trained, Wording)
+    graph = converted_text(trained.blended(before))
     if "hubs" in manifest:
         hubs.text_graph(graph, manifest["hubs"]["share"])
     openvino.save_model(graph, out / "text.partial.xml")

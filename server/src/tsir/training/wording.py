@@ -15,7 +15,6 @@ they were.
 from __future__ import annotations
 
 import functools
-import logging
 import math
 import re
 from collections import Counter
@@ -38,8 +37,6 @@ from tsir.training.losses import consistency, soft_labels
 from tsir.training.minilm import mean_of_tokens
 from tsir.training.tokens import TEMPLATES, Tokens, text_vectors
 from tsir.training.towers import WORDS, TextTower
-
-log = logging.getLogger(__name__)
 
 # Words that show nothing by themselves.
 FUNCTION = frozenset({
@@ -71,10 +68,10 @@ class Wording(Stage):
         super().__init__()
         self.text, self.options, self.seed = text, options, corpus.seed
         self.text.transformer.words.weight.requires_grad_(False)  # see lite.Captions
-        work = corpus.work / f"wording-{encoder.fingerprint}"
+        self.work = corpus.work / f"wording-{encoder.fingerprint}"  # photos and checkpoint belong to these graphs
         self.photos = []
         for view in range(options["views"]):
-            vectors = kept(work / f"photos-{view}.npy", functools.partial(photo_vectors, encoder, corpus.flickr, view, corpus.seed))
+            vectors = kept(self.work / f"photos-{view}.npy", functools.partial(photo_vectors, encoder, corpus.flickr, view, corpus.seed))
             self.photos.append(F.normalize(torch.from_numpy(np.asarray(vectors[:, :WORDS], np.float32)), dim=-1))
         captions = [caption for sample in corpus.flickr for caption in sample.meta["captions"]]
         self.captions = Tokens(captions)
@@ -117,16 +114,16 @@ class Wording(Stage):
         ids, mask = self.captions.batch((self.first[rows] + rng.integers(self.counts[rows])).tolist())
         mask = left_out(mask, options["left_out"], torch.Generator().manual_seed(int(rng.integers(2**62))))
         names = rng.permutation(len(self.named))[: options["names"]]
-        words = rng.permutation(len(self.shown))[: options["words"]]
-        forms = words * len(FORMS) + rng.integers(len(FORMS), size=len(words))
+        said = rng.permutation(len(self.shown))[: options["words"]]
+        forms = said * len(FORMS) + rng.integers(len(FORMS), size=len(said))
         captions, short = self.spoken(ids, mask), self.spoken(*self.short.batch([*forms.tolist(), *(self.ways + names).tolist()]))
-        asked, named = short[: len(words)], short[len(words) :]
+        asked, named = short[: len(said)], short[len(said) :]
         photos, photo = self.photos[int(rng.integers(len(self.photos)))], torch.from_numpy(rows)
         scale, word_scale = self.scales.exp().clamp(max=80.0)
         loss = F.cross_entropy(scale * captions @ photos.T, photo, label_smoothing=options["smoothing"])
         loss = loss + weight["photos"] * F.cross_entropy(scale * photos[photo] @ captions.T, torch.arange(len(rows)))
-        target = torch.zeros(len(words), len(photos))
-        for row, word in enumerate(words):
+        target = torch.zeros(len(said), len(photos))
+        for row, word in enumerate(said):
             target[row, self.shown[word]] = 1.0 / len(self.shown[word])
         loss = loss + weight["words"] * soft_labels(word_scale * asked @ photos.T, target)
         return loss + weight["names"] * consistency(named, self.named[names])

@@ -26,7 +26,7 @@ from tsir.importing.archives import save_archive
 from tsir.importing.jobs import JobRunner
 from tsir.importing.pipeline import Progress
 from tsir.library.library import Library
-from tsir.library.records import FileStat, JobFailure, NewImage
+from tsir.library.records import FileStat, Job, JobFailure, NewImage
 from tsir.settings import Settings
 
 
@@ -509,7 +509,10 @@ def test_reencoding_takes_no_other_picture_that_lies_there_now(
         assert np.allclose(vectors[image.id], other.images([Image.open(image.path).convert("RGB")])[0], atol=1e-6)
 
 
-def test_reencoding_includes_what_was_copied_meanwhile(library: Library, settings: Settings, runner: JobRunner, album: Path) -> None:
+def reencoding_at_the_gate(
+    library: Library, settings: Settings, runner: JobRunner, album: Path
+) -> tuple[WatchedEncoder, JobRunner, Job, int]:
+    """Twelve imported pictures on their way to another encoder, which waits before its first batch of four."""
     fill(album, 12)
     load(runner, album)
     runner.stop()
@@ -519,7 +522,11 @@ def test_reencoding_includes_what_was_copied_meanwhile(library: Library, setting
     second.start()
     job = second.submit_reencode(NAME, "other")
     until(lambda: library.collection(NAME).state == "reencoding")
-    generation = library.begin_reencode(NAME, info(other))
+    return other, second, job, library.begin_reencode(NAME, info(other))
+
+
+def test_reencoding_includes_what_was_copied_meanwhile(library: Library, settings: Settings, runner: JobRunner, album: Path) -> None:
+    other, second, job, generation = reencoding_at_the_gate(library, settings, runner, album)
     other.open_gate(1)
     until(lambda: len(library.reencode_batch(NAME, generation, 100)) == 8)
     copy_noted(library, album / "0000.png")
@@ -534,16 +541,7 @@ def test_reencoding_includes_what_was_copied_meanwhile(library: Library, setting
 def test_progress_stays_within_the_total_when_pictures_are_encoded_twice(
     library: Library, settings: Settings, runner: JobRunner, album: Path
 ) -> None:
-    fill(album, 12)
-    load(runner, album)
-    runner.stop()
-    other = WatchedEncoder("other", 16)
-    other.close_gate()
-    second = JobRunner(library, lambda name: other, settings)
-    second.start()
-    job = second.submit_reencode(NAME, "other")
-    until(lambda: library.collection(NAME).state == "reencoding")
-    generation = library.begin_reencode(NAME, info(other))
+    other, second, job, generation = reencoding_at_the_gate(library, settings, runner, album)
     other.open_gate(2)
     until(lambda: len(library.reencode_batch(NAME, generation, 100)) == 4)
     for number in range(5):

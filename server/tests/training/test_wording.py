@@ -110,9 +110,10 @@ words.concepts = lambda path: []
 captions = ["A dog on the grass.", "A cat under a tree.", "A red bus in a street.", "Two dogs and a cat."]
 sample = types.SimpleNamespace
 corpus = sample(
-    seed=7, work=work, emoji=[("1", "held out", ""), ("2", "sun", "")], classes=["pig"], drawings=[sample(word="The Mona Lisa")],
+    seed=7, work=work, emoji=[("1", "held out", ""), ("2", "sun", "")], taught_emoji=[1], classes=["pig"],
+    drawings=[sample(word="The Mona Lisa")],
     flickr=[sample(meta={"captions": [text, text]}, picture=lambda: Image.new("RGB", (32, 32))) for text in captions],
-    config={"captions": {"held_out_emoji": 2}, "wordnet": ""},
+    config={"wordnet": ""},
 )
 class Photos:
     fingerprint = "tiny"

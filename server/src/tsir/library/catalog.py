@@ -732,10 +732,10 @@ class Catalog:
 
         return self.write(do)
 
-    def stale(self, collection_id: int, limit: int = 10**6) -> list[int]:
-        """Ready images whose places changed since Milvus was told of them, ids rising."""
+    def stale(self, collection_id: int) -> list[int]:
+        """Ready images whose places changed since Milvus was told of them, ids rising; a million at most."""
         query = sa.select(images.c.id).where(images.c.collection_id == collection_id, images.c.state == "ready", images.c.stale)
-        return self.read(lambda connection: list(connection.execute(query.order_by(images.c.id).limit(limit)).scalars()))
+        return self.read(lambda connection: list(connection.execute(query.order_by(images.c.id).limit(10**6)).scalars()))
 
     def unready(self, ids: Sequence[int]) -> None:
         """Ready images turn out to have no vector: they wait for one again."""

@@ -34,6 +34,12 @@ class Corpus:
         self.classes = sorted({sample.meta["class"] for sample in self.photos})
         self.photo_class = np.array([self.classes.index(sample.meta["class"]) for sample in self.photos])
 
+    @property
+    def taught_emoji(self) -> list[int]:
+        """Rows of the emoji that are trained on; each `held_out_emoji`th is left out, to measure."""
+        every = self.config["captions"]["held_out_emoji"]
+        return [row for row in range(len(self.emoji)) if row % every]
+
     @functools.cached_property
     def photo_trunk(self) -> efficientnet.EfficientNetLite:
         return efficientnet.pretrained(self.config["photo"]["trunk"])

@@ -53,8 +53,7 @@ def banks(corpus: Corpus, encoder: Encoder, options: dict[str, Any], how: dict[s
     rng = np.random.default_rng([corpus.seed, 5])
     chosen = rng.permutation(len(corpus.flickr))[: options["captions"]]
     texts = [str(rng.choice(corpus.flickr[row].meta["captions"])) for row in chosen]
-    every = corpus.config["captions"]["held_out_emoji"]
-    names = [name for row, (_, name, _) in enumerate(corpus.emoji) if row % every]
+    names = [corpus.emoji[row][1] for row in corpus.taught_emoji]
     texts += [names[row] for row in rng.permutation(len(names))[: options["names"]]]
     drawn: list[Image.Image] = [sample.picture() for sample in corpus.sketches[:: options["every_sketch"]]]
     drawn += [drawings.render(drawing.strokes) for drawing in corpus.drawings[:: options["every_drawing"]]]

@@ -116,8 +116,7 @@ class Captions(_Frozen):
         for sample in corpus.flickr:
             self.of_photo.append(range(position, position + len(sample.meta["captions"])))
             position += len(sample.meta["captions"])
-        every = options["held_out_emoji"]
-        self.emoji_rows = np.array([row for row in range(len(corpus.emoji)) if row % every])
+        self.emoji_rows = np.array(corpus.taught_emoji)
         self.emoji_names = Tokens([name for _, name, _ in corpus.emoji])
         texts: list[str] = []
         self.ways: list[range] = []

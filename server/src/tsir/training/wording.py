@@ -18,7 +18,7 @@ import functools
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +77,9 @@ class Wording(Stage):
         self.captions = Tokens(captions)
         counts = np.array([len(sample.meta["captions"]) for sample in corpus.flickr])
         self.first, self.counts = np.cumsum(counts) - counts, counts
-        every = corpus.config["captions"]["held_out_emoji"]
-        emoji = [name for row, (_, name, _) in enumerate(corpus.emoji) if row % every]
         concepts = words.concepts(Path(corpus.config["wordnet"]))
         names = [form.format(name) for concept in concepts for name in concept.names for form in dict.fromkeys(TEMPLATES)]
-        names += emoji * options["emoji_share"]
+        names += [corpus.emoji[row][1] for row in corpus.taught_emoji] * options["emoji_share"]
         said = vocabulary(captions, options["least_said"])
         drawn = {thing(drawing.word) for drawing in corpus.drawings} | {thing(name) for name in corpus.classes}
         names += [form.format(name) for name in [*said, *sorted(drawn)] for form in FORMS[:2]]
@@ -137,8 +135,3 @@ class Wording(Stage):
             for now, then in zip(self.text.parameters(), before.parameters(), strict=True):
                 now.lerp_(then, self.options["before"])
         return self.text
-
-    def measure(self) -> str:
-        return self.probe(self) if self.probe else ""
-
-    probe: Callable[[Wording], str] | None = None

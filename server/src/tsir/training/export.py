@@ -16,6 +16,7 @@ from torch import nn
 
 from tsir.encoders.lite import preprocess
 from tsir.encoders.lite.encoder import FILES, fingerprint
+from tsir.errors import InvalidInput
 from tsir.training.minilm import tokenizer_json
 from tsir.training.towers import DIM, SHAPES, WORDS, DrawingTower, LiteModel, TextTower
 
@@ -88,18 +89,35 @@ def export_drawings(towers: Sequence[DrawingTower], folder: Path, how: dict[str,
     words, shapes and rest in the result).
     """
     import nncf
-    import openvino
 
     for name, tower in zip(("sketch", "drawing"), towers, strict=True):
         tower.eval().requires_grad_(False)
         graph = nncf.compress_weights(_converted(tower, preprocess.SKETCH_SIDE), mode=nncf.CompressWeightsMode.INT8_ASYM)
-        openvino.save_model(graph, folder / f"{name}.xml")
+        replace_graph(graph, folder / f"{name}.xml")
     write_manifest(folder, read_manifest(folder) | {"drawing": {"parts": [WORDS, SHAPES], **how}})
+
+
+def replace_graph(graph: Any, path: Path) -> None:
+    """Write ``graph`` as ``path`` (``.xml``, its weights beside it), even where it still reads its own weights from there."""
+    import openvino
+
+    partial = path.with_name(f"{path.stem}.partial.xml")
+    openvino.save_model(graph, partial)
+    for suffix in (".bin", ".xml"):
+        partial.with_suffix(suffix).replace(path.with_suffix(suffix))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """What the manifest beside the graphs in ``folder`` says."""
     return dict(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
+
+
+def whole_manifest(folder: Path) -> dict[str, Any]:
+    """The same, of graphs that a stage may change. Raises InvalidInput when they are not those that the manifest speaks of."""
+    manifest = read_manifest(folder)
+    if fingerprint(folder) != manifest["fingerprint"]:
+        raise InvalidInput(f"The graphs in {folder} are not those of their manifest: writing them was cut off. Put them back, then go on.")
+    return manifest
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:

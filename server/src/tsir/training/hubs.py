@@ -28,7 +28,7 @@ from tsir.encoders.lite import load
 from tsir.errors import InvalidInput
 from tsir.training import drawings
 from tsir.training.corpus import Corpus
-from tsir.training.export import read_manifest, write_manifest
+from tsir.training.export import replace_graph, whole_manifest, write_manifest
 from tsir.training.towers import DIM, WORDS
 
 log = logging.getLogger(__name__)
@@ -117,13 +117,12 @@ def text_graph(model: Any, share: float) -> None:
 def hold_back(corpus: Corpus) -> None:
     """Rewrite the graphs in ``out`` so that hubs are held back.
 
-    Raises InvalidInput when they do so already, or lack the towers for drawings.
+    Raises InvalidInput when they do so already, lack the towers for drawings, or are not whole.
     """
     import openvino
 
     options, out = corpus.config["hubs"], Path(corpus.config["out"])
-    encoder = load(folder=out)
-    manifest = read_manifest(out)
+    manifest, encoder = whole_manifest(out), load(folder=out)
     if "hubs" in manifest or "drawing" not in manifest:
         raise InvalidInput(f"The graphs in {out} must come from the stages `export` and `drawing`, and not have passed `hubs` yet.")
     texts, shown = banks(corpus, encoder, options, manifest["drawing"])
@@ -133,12 +132,8 @@ def hold_back(corpus: Corpus) -> None:
     image, text = (core.read_model(out / f"{name}.xml") for name in ("image", "text"))
     photo_graph(image, texts, shown, options, sample, options["share"], manifest["drawing"]["shares"][2])
     text_graph(text, options["share"])
-    for name, model in (("image", image), ("text", text)):
-        openvino.save_model(model, out / f"{name}.partial.xml")
-    del image, text, model  # they read their constants from the files
-    for name in ("image", "text"):
-        for suffix in ("bin", "xml"):
-            (out / f"{name}.partial.{suffix}").replace(out / f"{name}.{suffix}")
+    for name, graph in (("image", image), ("text", text)):
+        replace_graph(graph, out / f"{name}.xml")
     manifest["drawing"]["parts"] = [WORDS, SHAPES]
     manifest["hubs"] = {name: options[name] for name in ("sharpness", "strength", "share")} | {"texts": len(texts), "drawings": len(shown)}
     write_manifest(out, manifest)

@@ -34,12 +34,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tsir.encoders.lite import load, preprocess
-from tsir.encoders.lite.encoder import fingerprint
 from tsir.errors import InvalidInput
 from tsir.training import cache, data, hubs, minilm, things, words
 from tsir.training.corpus import Corpus
 from tsir.training.drawing import Drawing
-from tsir.training.export import converted_text, export, export_drawings, read_manifest, write_manifest
+from tsir.training.export import converted_text, export, export_drawings, read_manifest, replace_graph, whole_manifest, write_manifest
 from tsir.training.imported import text_tower
 from tsir.training.loop import Config, Stage, learning_rate, train
 from tsir.training.losses import contrastive, soft_labels
@@ -372,14 +371,10 @@ def _drawing_towers(corpus: Corpus) -> None:
 
 def _wording(corpus: Corpus) -> None:
     """Train the text tower of the graphs in ``out`` on, and put it in its place. Raises InvalidInput when that was done before."""
-    import openvino
-
     config, out = corpus.config, Path(corpus.config["out"])
-    options, manifest = config["wording"], read_manifest(out)
+    options, manifest = config["wording"], whole_manifest(out)
     if "wording" in manifest:
         raise InvalidInput(f"The graphs in {out} have passed the stage `wording`; it starts from a text tower that has not.")
-    if fingerprint(out) != manifest["fingerprint"]:
-        raise InvalidInput(f"The graphs in {out} are not those of their manifest: writing them was cut off. Put them back, then go on.")
     before, encoder = text_tower(out / "text.xml", config["captions"]["hidden"], config["captions"]["dropout"]), load(folder=out)
     stage = Wording(corpus, encoder, copy.deepcopy(before), options)
     trained = train(stage, options, stage.work / "checkpoint.pt", corpus.seed, config)
@@ -387,9 +382,7 @@ def _wording(corpus: Corpus) -> None:
     graph = converted_text(trained.blended(before))
     if "hubs" in manifest:
         hubs.text_graph(graph, manifest["hubs"]["share"])
-    openvino.save_model(graph, out / "text.partial.xml")
-    for suffix in ("bin", "xml"):
-        (out / f"text.partial.{suffix}").replace(out / f"text.{suffix}")
+    replace_graph(graph, out / "text.xml")
     write_manifest(out, manifest | {"wording": {"steps": options["steps"]}})
     log.info("the text tower in %s was trained on", out)
 

@@ -25,7 +25,7 @@ from tsir.training import drawings
 from tsir.training.corpus import Corpus
 from tsir.training.drawing import mentions, thing
 from tsir.training.drawings import Stroke
-from tsir.training.export import read_manifest, write_manifest
+from tsir.training.export import whole_manifest, write_manifest
 
 log = logging.getLogger(__name__)
 
@@ -114,10 +114,10 @@ def _encoded(encode: Callable[[Sequence[Image]], Vectors], pictures: Sequence[Ca
 def pull(corpus: Corpus) -> None:
     """Write the table beside the graphs in ``out``, and into the manifest that drawings use it.
 
-    Raises InvalidInput when the graphs there have not passed ``hubs``.
+    Raises InvalidInput when the graphs there have not passed ``hubs``, or are not whole.
     """
     options, out = corpus.config["things"], Path(corpus.config["out"])
-    manifest = read_manifest(out)
+    manifest = whole_manifest(out)
     if "hubs" not in manifest:
         raise InvalidInput(f"The graphs in {out} must come from the stage `hubs`.")
     manifest["drawing"].pop("sharpness", None)  # from here on, and should this be stopped, drawings are pulled nowhere

@@ -460,6 +460,21 @@ def test_dropped_collection_ends_its_job(library: Library, runner: JobRunner, al
     assert not library.collections()
 
 
+def test_dropped_collection_s_job_notes_nothing_in_the_next_one_of_its_name(
+    library: Library, runner: JobRunner, album: Path, encoder: WatchedEncoder
+) -> None:
+    fill(album, 40)
+    encoder.close_gate()
+    job = runner.submit_folder(NAME, album)
+    until(lambda: library.collection(NAME).pending > 0)
+    library.drop_collection(NAME)
+    library.create_collection(NAME, info(encoder))
+    encoder.open_gate()
+    until(lambda: library.job(job.id).over)
+    anew = library.collection(NAME)
+    assert (anew.count, anew.pending) == (0, 0)
+
+
 def test_asking_for_nothing_is_refused(library: Library, runner: JobRunner, album: Path) -> None:
     for ask in (lambda: runner.submit_files(NAME, []), lambda: runner.submit_urls(NAME, [" "])):
         with pytest.raises(InvalidInput):

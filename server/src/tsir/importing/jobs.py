@@ -19,7 +19,7 @@ from tsir.importing.scan import Batch, count, printable, scan
 from tsir.importing.stages import FIRST_WAIT_S, LONGEST_WAIT_S, Line, Stopped
 from tsir.importing.urls import IPAddress, is_public
 from tsir.library.library import Library
-from tsir.library.records import EncoderInfo, Job, JobKind, JobState
+from tsir.library.records import Collection, EncoderInfo, Job, JobKind, JobState
 from tsir.library.workers import worker_name
 from tsir.settings import Settings
 
@@ -322,11 +322,14 @@ class JobRunner:
 
     def _do(self, job: Job, line: Line, progress: Progress, refused: list[str]) -> str | None:
         """The work itself; returns what is worth knowing about how it went."""
+        collection = line.patiently(self._library.collection, job.collection)
+        if not line.patiently(self._tell, job, progress):  # cancelled: perhaps it was another collection of this name that was asked for
+            raise Stopped
         if job.kind == "reencode":
             encoder = self._encoders(str(job.spec["encoder"]))
             return reencode(self._library, encoder, self._settings, self._workshop, job.collection, progress, line)
-        encoder = line.patiently(self._encoder_of, job.collection)
-        work = Import(self._library, encoder, self._settings, self._workshop, job.collection, progress, line)
+        encoder = line.patiently(self._encoder_of, collection)
+        work = Import(self._library, encoder, self._settings, self._workshop, collection, progress, line)
         work.refused = refused
         try:
             work.run(self._source(job, line, progress))
@@ -338,13 +341,12 @@ class JobRunner:
                 return f"{swept.paths} files are no longer in the folder; {swept.images} pictures were removed from the collection."
         return None
 
-    def _encoder_of(self, name: str) -> Encoder:
+    def _encoder_of(self, collection: Collection) -> Encoder:
         """The encoder to import with: the configured one, or while the collection moves to that, the one that it moves from."""
-        collection = self._library.collection(name)
         encoder = self._encoders(self._settings.model)
         if collection.state == "reencoding" and encoder.fingerprint != collection.encoder.fingerprint:
             encoder = self._encoders(collection.encoder.name)
-        self._library.check_encoder(name, EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim))
+        self._library.check_encoder(collection.name, EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim))
         return encoder
 
     def _source(self, job: Job, line: Line, progress: Progress) -> Iterator[Batch]:

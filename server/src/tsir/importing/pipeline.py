@@ -27,7 +27,7 @@ from tsir.importing.scan import Batch, Item
 from tsir.importing.stages import Line
 from tsir.library.files import SIDES
 from tsir.library.library import Library
-from tsir.library.records import EncoderInfo, JobFailure, NewImage
+from tsir.library.records import Collection, EncoderInfo, JobFailure, NewImage
 from tsir.library.records import Image as StoredImage
 from tsir.settings import Settings
 
@@ -123,13 +123,20 @@ class Import:
     """One import of files into one collection."""
 
     def __init__(
-        self, library: Library, encoder: Encoder, settings: Settings, workshop: Workshop, collection: str, progress: Progress, line: Line
+        self,
+        library: Library,
+        encoder: Encoder,
+        settings: Settings,
+        workshop: Workshop,
+        collection: Collection,
+        progress: Progress,
+        line: Line,
     ) -> None:
         self._library = library
         self._encoder = encoder
         self._settings = settings
         self._workshop = workshop
-        self._collection = collection
+        self._collection, self._id = collection.name, collection.id
         self._progress = progress
         self._line = line
         self._least = least_sides(encoder)
@@ -199,7 +206,7 @@ class Import:
         for chunk in chunks(self._decoded(items), self._settings.batch_size):
             # Taken before the catalog is asked: what it calls new may have got its vector, and left the set, by the time of the answer.
             before = set(self._in_flight)
-            begun = self._line.patiently(self._library.begin, self._collection, [entry.new for entry in chunk])
+            begun = self._line.patiently(self._library.begin, self._collection, [entry.new for entry in chunk], self._id)
             fresh: dict[int, Image] = {}
             for entry, row in zip(chunk, begun, strict=True):
                 if row.status == "known" or row.id in before or row.id in fresh:

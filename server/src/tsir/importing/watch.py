@@ -69,7 +69,8 @@ def watch(
                 else:
                     continue
                 progress = Progress()
-                Import(library, encoder, settings, workshop, collection, progress, line).run(batches)
+                now = line.patiently(library.collection, collection)
+                Import(library, encoder, settings, workshop, now, progress, line).run(batches)
                 if sweep is not None:
                     try:
                         swept = line.patiently(library.mark_missing, collection, sweep)

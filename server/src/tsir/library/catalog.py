@@ -598,7 +598,7 @@ class Catalog:
 
         return self.read(do)
 
-    def begin(self, name: str, items: Sequence[NewImage], created_at: Mapping[str, datetime]) -> Noted:
+    def begin(self, name: str, items: Sequence[NewImage], created_at: Mapping[str, datetime], only: int | None = None) -> Noted:
         """See Library.begin. `created_at` by content hash, of images that are not new. Raises BeingDeleted."""
         hashes = [path_hash(item.file.path) for item in items]
         first: dict[str, NewImage] = {}
@@ -608,6 +608,8 @@ class Catalog:
 
         def do(connection: Connection) -> Noted:
             ref = self.ref(name, connection)
+            if only not in (None, ref.id):
+                raise NotFound(f"The collection {name!r} was dropped; another has its name now.")
             known = self._by_hash(connection, ref.id, list(first))
             doomed = [row.id for row in known.values() if row.state == "deleting"]
             if doomed:

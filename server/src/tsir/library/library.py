@@ -266,20 +266,22 @@ class Library:
         """Which of these paths are ready with the same size and mtime: nothing needs to be done for them. One query."""
         return self.catalog.unchanged(name, files)
 
-    def begin(self, name: str, items: Sequence[NewImage]) -> list[Begun]:
+    def begin(self, name: str, items: Sequence[NewImage], only: int | None = None) -> list[Begun]:
         """Note pictures in the catalog, in the order given; those with status "new" wait for their vector (`finish`).
 
         Content that is already stored keeps its vector and gains a path. A path whose content changed moves to the new image; the old one
         is deleted when no path is left. The same content twice in one batch is one image: both get its id, both "new". Raises InvalidInput
-        for a path that is not valid Unicode.
+        for a path that is not valid Unicode, and NotFound when the name is that of another collection than `only` by now.
         """
-        return self.begin_restored(name, items, {})
+        return self.begin_restored(name, items, {}, only)
 
-    def begin_restored(self, name: str, items: Sequence[NewImage], created_at: Mapping[str, datetime]) -> list[Begun]:
+    def begin_restored(
+        self, name: str, items: Sequence[NewImage], created_at: Mapping[str, datetime], only: int | None = None
+    ) -> list[Begun]:
         """Like `begin`, for images that keep the time of their creation (by content hash)."""
         while True:
             try:
-                noted = self.catalog.begin(name, items, created_at)
+                noted = self.catalog.begin(name, items, created_at, only)
                 break
             except BeingDeleted as found:
                 self._erase(self.catalog.ref(name), found.ids)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,8 @@ pytest.importorskip("yaml", reason="needs the extra train: make setup EXTRAS=tra
 from tsir.training import loop  # noqa: E402
 
 OPTIONS = {"steps": 12, "warmup": 2, "average": 0.9, "accumulate": 2, "save_minutes": 0, "log_steps": 5}
-CONFIGS = Path(__file__).parents[2] / "configs"
+SERVER = Path(__file__).parents[2]
+CONFIGS = SERVER / "configs"
 
 
 class Line(loop.Stage):
@@ -36,7 +39,7 @@ class Line(loop.Stage):
     def forward(self, step: int, rank: int = 0) -> Tensor:
         if step == self.dies_at:
             raise KeyboardInterrupt
-        x = torch.randn(8, 4, generator=torch.Generator().manual_seed(step))
+        x = torch.randn(8, 4, generator=torch.Generator().manual_seed(step * loop.processes()[0] + rank))
         return (self.layer(torch.nn.functional.dropout(x, 0.2, self.training)) - 3 * x.sum(1, keepdim=True)).square().mean()
 
 
@@ -47,6 +50,25 @@ def test_a_killed_run_ends_where_an_unbroken_one_ends(tmp_path: Path) -> None:
     resumed = loop.train(Line(), OPTIONS, tmp_path / "broken.pt", seed=1)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_processes_that_train_together_learn_as_one(tmp_path: Path) -> None:
+    """Two processes, killed and started again, end where one ends that sees both shares of each step one after the other."""
+
+    def together(dies_at: int) -> subprocess.CompletedProcess[str]:
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+        arguments = ["-m", "tests.training.together", str(dies_at), str(tmp_path)]
+        return subprocess.run([*torchrun, *arguments], cwd=SERVER, capture_output=True, text=True, timeout=300, check=False)
+
+    alone = loop.train(Line(), OPTIONS, tmp_path / "alone.pt", seed=1).state_dict()
+    assert "KeyboardInterrupt" in together(7).stderr
+    assert 0 < torch.load(tmp_path / "together.pt", weights_only=True)["step"] <= 7
+    ended = together(-1)
+    assert ended.returncode == 0, ended.stderr
+    for process in range(2):
+        trained = torch.load(tmp_path / f"process-{process}.pt", weights_only=True)
+        for name, value in alone.items():
+            torch.testing.assert_close(trained[name], value)
 
 
 def test_a_finished_run_is_only_loaded(tmp_path: Path) -> None:

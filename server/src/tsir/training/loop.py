@@ -58,7 +58,24 @@ def learning_rate(step: int, steps: int, warmup: int, floor: float) -> float:
     return floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, along)))
 
 
-def _save(path: Path, state: dict[str, Any]) -> None:
+def processes() -> tuple[int, int]:
+    """How many processes train together, and which of them this is: torchrun tells them."""
+    return int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+
+
+def own_device() -> torch.device:
+    """Where this process computes: each on a GPU of its own, as far as there are GPUs."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(device)
+    return device
+
+
+def save_whole(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint so that it exists whole or not at all; the first process does it for all."""
+    if processes()[1] != 0:
+        return
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     partial.replace(path)
@@ -74,7 +91,7 @@ def train(stage: Stage, options: Config, checkpoint: Path, seed: int, config: Co
     Goes on from ``checkpoint`` when it exists, so that a killed run, started again with the same command, ends where an unbroken one ends.
     Under torchrun the stage is wrapped in DistributedDataParallel.
     """
-    ranks, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    ranks, rank = processes()
     device = next(stage.parameters()).device
     if ranks > 1 and not torch.distributed.is_initialized():
         torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
@@ -98,9 +115,8 @@ def train(stage: Stage, options: Config, checkpoint: Path, seed: int, config: Co
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=options.get("precision", "fp32") == "bf16")
 
     def save(step: int) -> None:
-        if rank == 0:
-            state = {"stage": stage.state_dict(), "averaged": averaged.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-            _save(checkpoint, {**state, "config": config or {}})
+        state = {"stage": stage.state_dict(), "averaged": averaged.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+        save_whole(checkpoint, {**state, "config": config or {}})
 
     stage.train()
     saved_at, since, began = time.monotonic(), begin, time.monotonic()
@@ -181,11 +197,14 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> Config:
 def main(config_path: Path, overrides: list[str]) -> None:
     """Run the recipe that the config names: ``tsir.training.<recipe>.run(config)``."""
     config = read_config(config_path, overrides)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)  # progress, whoever logs
+    level = logging.WARNING if processes()[1] else logging.INFO  # progress, whoever logs it, once
+    logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)
     recipes = ("lite", "task_former")
     if config["recipe"] not in recipes:
         raise InvalidInput(f"There is no recipe {config['recipe']!r}; there are {', '.join(recipes)}.")
     importlib.import_module(f"tsir.training.{config['recipe']}").run(config)
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

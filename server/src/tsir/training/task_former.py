@@ -30,7 +30,7 @@ from tsir.errors import InvalidInput
 from tsir.training.augment import affine
 from tsir.training.data import read_samples
 from tsir.training.drawings import synthetic_sketch
-from tsir.training.loop import Config, Stage, train
+from tsir.training.loop import Config, Stage, own_device, save_whole, train
 from tsir.training.losses import asymmetric, captioning, consistency, contrastive
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's
@@ -178,7 +178,7 @@ def run(config: Config) -> None:
     """Train on every sample with captions in the config's ``data`` sources, and save towers that the encoder ``task-former`` loads."""
     from tsir.encoders.task_former.encoder import tokenizer
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = own_device()
     model = _from_clip(Path(config["init"]))
     words = tokenizer(model.config.context_length)
 
@@ -194,4 +194,4 @@ def run(config: Config) -> None:
     work.mkdir(parents=True, exist_ok=True)
     trained = train(stage.to(device), config["train"], work / "task-former.pt", int(config["seed"]), config)
     assert isinstance(trained, Triplets)
-    torch.save({"state_dict": trained.model.state_dict()}, Path(config["out"]))
+    save_whole(Path(config["out"]), {"state_dict": trained.model.state_dict()})

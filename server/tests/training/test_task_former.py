@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +18,9 @@ torch = pytest.importorskip("torch", reason="needs the extra train: make setup E
 pytest.importorskip("yaml", reason="needs the extra train: make setup EXTRAS=train")
 
 from tsir.encoders.task_former.model import TaskFormer, TaskFormerConfig  # noqa: E402
+from tsir.errors import InvalidInput  # noqa: E402
 from tsir.training.loop import read_config, train  # noqa: E402
-from tsir.training.task_former import Triplet, Triplets, labels  # noqa: E402
+from tsir.training.task_former import Triplet, Triplets, labels, read_triplets  # noqa: E402
 
 MINIATURE = TaskFormerConfig(
     embed_dim=64,
@@ -65,7 +67,7 @@ def triplets() -> list[Triplet]:
     def one(colour: str, shape: str, place: str) -> Triplet:
         # neither alone is enough: only the words tell the colour
         text = f"{colour} {shape} on the {place}"
-        return Triplet(lambda: picture(colour, shape, place, False), (text,), lambda: picture(colour, shape, place, True))
+        return Triplet(lambda: picture(colour, shape, place, False), (text,), (lambda: picture(colour, shape, place, True),))
 
     return [one(colour, shape, place) for colour in COLOURS for shape in SHAPES for place in PLACES]
 
@@ -78,6 +80,28 @@ def test_labels_are_the_words_of_most_photos() -> None:
 
 
 @pytest.mark.timeout(900)
+def test_people_s_sketches_go_with_the_photo_that_they_name(tmp_path: Path) -> None:
+    photos, sketches = tmp_path / "photos", tmp_path / "sketches"
+    for folder, name, colour, about in (
+        (photos, "a", "red", {"captions": ["a red photo", "it is red"]}),
+        (photos, "b", "blue", {"captions": ["a blue photo"]}),
+        (photos, "c", "green", {"class": "photo without captions"}),
+        (sketches, "1", "gray", {"class": "thing", "photo": "a"}),
+        (sketches, "2", "black", {"class": "thing", "photo": "a"}),
+        (sketches, "3", "white", {"class": "thing", "photo": None}),
+    ):
+        folder.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8), colour).save(folder / f"{name}.png")
+        (folder / f"{name}.json").write_text(json.dumps(about))
+    red, blue = read_triplets([photos, sketches])
+    assert red.captions == ("a red photo", "it is red")
+    assert [sketch().getpixel((0, 0)) for sketch in red.sketches] == [(128, 128, 128), (0, 0, 0)]
+    assert blue.photo().getpixel((0, 0)) == (0, 0, 255)
+    assert not blue.sketches
+    with pytest.raises(InvalidInput, match="captions"):
+        read_triplets([sketches])
+
+
 def test_a_miniature_learns_64_triplets_by_heart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TSIR_SHARED_DATA", "data")
     options = read_config(Path(__file__).parents[2] / "configs" / "task-former.yaml")["train"]
@@ -88,6 +112,6 @@ def test_a_miniature_learns_64_triplets_by_heart(tmp_path: Path, monkeypatch: py
     trained = train(Triplets(TaskFormer(MINIATURE), data, tokenize, options, seed=0), options, tmp_path / "run.pt", seed=0)
     assert isinstance(trained, Triplets)
     with torch.no_grad():
-        queries = trained.queries([triplet.sketch() for triplet in data if triplet.sketch], [triplet.captions[0] for triplet in data])
+        queries = trained.queries([sketch() for triplet in data for sketch in triplet.sketches], [triplet.captions[0] for triplet in data])
         scores = queries @ trained.gallery([triplet.photo() for triplet in data]).T
     assert np.array_equal(scores.argmax(1).numpy(), np.arange(64))

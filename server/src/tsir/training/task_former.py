@@ -59,11 +59,31 @@ _EMPTY_WORDS = {
 
 @dataclass(frozen=True)
 class Triplet:
-    """A photo, its captions, and a person's sketch of it if there is one."""
+    """A photo, its captions, and people's sketches of it if there are any."""
 
     photo: Callable[[], Image.Image]
     captions: tuple[str, ...]
-    sketch: Callable[[], Image.Image] | None = None
+    sketches: tuple[Callable[[], Image.Image], ...] = ()
+
+
+def read_triplets(sources: Sequence[Path]) -> list[Triplet]:
+    """The photos with captions, and with the sketches that name one of them (by its key, as their ``photo``).
+
+    Raises InvalidInput when no photo has captions, and what `read_samples` raises.
+    """
+    samples = [sample for source in sources for sample in read_samples(source)]
+    sketches: dict[str, list[Callable[[], Image.Image]]] = {}
+    for sample in samples:
+        if photo := sample.meta.get("photo"):
+            sketches.setdefault(photo, []).append(sample.picture)
+    found = [
+        Triplet(sample.picture, tuple(captions), tuple(sketches.get(sample.key, ())))
+        for sample in samples
+        if (captions := sample.meta.get("captions"))
+    ]
+    if not found:
+        raise InvalidInput(f'No photo in {", ".join(map(str, sources))} has captions: give each a KEY.json with {{"captions": [...]}}.')
+    return found
 
 
 def labels(triplets: Sequence[Triplet], most: int) -> tuple[list[str], NDArray[np.float32]]:
@@ -121,8 +141,8 @@ class Triplets(Stage):
     def _sketch(self, triplet: Triplet, photo: Image.Image, rng: np.random.Generator) -> Image.Image:
         if rng.random() < self.options["blank_sketch"]:
             return Image.new("RGB", photo.size, "white")
-        own = triplet.sketch is not None and rng.random() < self.options["real_sketch"]
-        drawn = triplet.sketch() if own and triplet.sketch else synthetic_sketch(photo, rng)
+        own = triplet.sketches and rng.random() < self.options["real_sketch"]
+        drawn = triplet.sketches[rng.integers(len(triplet.sketches))]() if own else synthetic_sketch(photo, rng)
         drawn = drawn.convert("RGB")
         return affine(drawn, rng) if self.options["affine"] else drawn
 
@@ -175,7 +195,7 @@ def _from_clip(path: Path) -> TaskFormer:
 
 
 def run(config: Config) -> None:
-    """Train on every sample with captions in the config's ``data`` sources, and save towers that the encoder ``task-former`` loads."""
+    """Train on every photo with captions in the config's ``data`` sources, and save towers that the encoder ``task-former`` loads."""
     from tsir.encoders.task_former.encoder import tokenizer
 
     device = own_device()
@@ -185,10 +205,7 @@ def run(config: Config) -> None:
     def tokenize(texts: Sequence[str]) -> Tensor:
         return torch.from_numpy(words(texts)).to(device)
 
-    triplets = []
-    for source in config["data"]:
-        captioned = (sample for sample in read_samples(Path(source)) if sample.meta.get("captions"))
-        triplets += [Triplet(sample.picture, tuple(sample.meta["captions"])) for sample in captioned]
+    triplets = read_triplets([Path(source) for source in config["data"]])
     stage = Triplets(model, triplets, tokenize, config["train"], int(config["seed"]))
     work = Path(config["work"])
     work.mkdir(parents=True, exist_ok=True)

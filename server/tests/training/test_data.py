@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from tsir.errors import InvalidInput
 from tsir.training import augment, data, drawings
 
 
@@ -39,9 +40,13 @@ def test_tar_and_folder_read_alike(tmp_path: Path) -> None:
 
 
 def test_missing_and_empty_data_are_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nowhere"):
+    with pytest.raises(InvalidInput, match="nowhere"):
         data.read_samples(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="no pictures"):
+    with pytest.raises(InvalidInput, match="no pictures"):
+        data.read_samples(tmp_path)
+    (tmp_path / "a.jpg").write_bytes(jpeg("red"))
+    (tmp_path / "a.json").write_text("red")
+    with pytest.raises(InvalidInput, match=r"a\.json"):
         data.read_samples(tmp_path)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tsir.errors import InvalidInput
 from tsir.training.icons import Icon, read_icons, render_icon
 
 RING = '<circle cx="12" cy="12" r="9" fill="none" stroke="currentColor" stroke-width="2"/>'
@@ -30,7 +31,7 @@ def test_icons_are_known_by_what_their_names_show(tmp_path: Path) -> None:
         ("bicycle", "one:bike-24"), ("bicycle", "two:bicycle-duotone"), ("cat", "one:cat-outline"), ("cat", "two:cat-bold"),
     ]  # fmt: skip
     assert [icon.source for icon in read_icons(tmp_path, {"cat", "bicycle"}, str.lower, 1)] == ["one:bike-24", "one:cat-outline"]
-    with pytest.raises(FileNotFoundError, match="npm install"):
+    with pytest.raises(InvalidInput, match="npm install"):
         read_icons(tmp_path / "no", {"cat"}, str.lower, 1)
 
 

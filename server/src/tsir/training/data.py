@@ -18,6 +18,8 @@ from typing import Any
 
 from PIL import Image
 
+from tsir.errors import InvalidInput
+
 PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
 
 
@@ -56,10 +58,10 @@ def read_samples(path: Path) -> list[Sample]:
     """Read one WebDataset tar, a folder of such tars, or a folder of pictures with a ``.json`` beside each.
 
     Samples come back sorted by key, so that their order does not depend on the file system.
-    Raises FileNotFoundError when ``path`` is missing and ValueError when it holds no picture.
+    Raises InvalidInput when ``path`` is missing or holds no picture, and for a ``.json`` that is none.
     """
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such training data")
+        raise InvalidInput(f"There are no training data at {path}.")
     tars = [path] if path.is_file() else sorted(path.glob("*.tar"))
     parts: dict[str, dict[str, bytes]] = {}
     for source in tars or [path]:
@@ -70,9 +72,13 @@ def read_samples(path: Path) -> list[Sample]:
         suffixes = parts[key]
         picture = next((suffixes[suffix] for suffix in suffixes if suffix in PICTURES), None)
         if picture is not None:
-            samples.append(Sample(key, picture, json.loads(suffixes.get(".json", b"{}"))))
+            try:
+                meta = json.loads(suffixes.get(".json", b"{}"))
+            except ValueError as error:
+                raise InvalidInput(f"{key}.json in {path} is no JSON: {error}") from error
+            samples.append(Sample(key, picture, meta))
     if not samples:
-        raise ValueError(f"{path}: no pictures in it")
+        raise InvalidInput(f"There are no pictures in {path}: it must hold KEY.jpg or KEY.png, or tars of these.")
     return samples
 
 

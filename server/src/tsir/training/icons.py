@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from tsir.errors import InvalidInput
 from tsir.training.data import on_white
 
 FREE = ("MIT", "Apache-2.0", "ISC", "CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "CC-BY-SA-4.0", "OFL-1.1", "Unlicense", "BSD-3-Clause", "0BSD")
@@ -66,10 +67,10 @@ def _shown(name: str) -> str:
 def read_icons(folder: Path, things: Collection[str], thing: Callable[[str], str], each: int) -> list[Icon]:
     """Icons of the given things, at most ``each`` of a thing, from as many sets as possible. ``thing`` gives the common name of a name.
 
-    ``folder`` is the package's folder ``json``. An icon that several sets share is taken once. Raises FileNotFoundError without the folder.
+    ``folder`` is the package's folder ``json``. An icon that several sets share is taken once. Raises InvalidInput without the folder.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder; `npm install @iconify/json` makes it, drawing.towers in the config names it")
+        raise InvalidInput(f"There is no folder {folder}; `npm install @iconify/json` makes it, drawing.towers in the config names it")
     found: dict[str, list[list[Icon]]] = {}
     bodies: set[str] = set()
     for path in sorted(folder.glob("*.json")):

@@ -69,7 +69,7 @@ class Triplet:
 def read_triplets(sources: Sequence[Path]) -> list[Triplet]:
     """The photos with captions, and with the sketches that name one of them (by its key, as their ``photo``).
 
-    Raises InvalidInput when no photo has captions, and what `read_samples` raises.
+    Raises InvalidInput when no photo has captions, and for sources that cannot be read.
     """
     samples = [sample for source in sources for sample in read_samples(source)]
     sketches: dict[str, list[Callable[[], Image.Image]]] = {}

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tsir.errors import InvalidInput
+
 WORDNET = Path("/usr/share/wordnet/data.noun")
 # Hypernyms above these say nothing that a person would type.
 _TOO_GENERAL = {
@@ -36,7 +38,7 @@ class Concept:
 def _read_wordnet(path: Path) -> dict[int, tuple[list[str], list[int]]]:
     """Offset -> (lemmas, hypernym offsets) of the nouns."""
     if not path.exists():
-        raise FileNotFoundError(f"{path}: WordNet 3.0 is missing; install Debian's wordnet-base or set `wordnet` in the config")
+        raise InvalidInput(f"There is no WordNet 3.0 at {path}: install Debian's wordnet-base or set `wordnet` in the config.")
     synsets = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("  "):

@@ -40,7 +40,7 @@ from tsir.training.corpus import Corpus
 from tsir.training.drawing import Drawing
 from tsir.training.export import converted_text, export, export_drawings, read_manifest, replace_graph, whole_manifest, write_manifest
 from tsir.training.imported import text_tower
-from tsir.training.loop import Config, Stage, learning_rate, train
+from tsir.training.loop import Config, Stage, learning_rate, processes, train
 from tsir.training.losses import contrastive, soft_labels
 from tsir.training.tokens import TEMPLATES, Tokens, text_vectors
 from tsir.training.towers import SHAPES, WORDS, Branch, DrawingTower, Head, LiteModel, PhotoTower, SketchTower, TextTower
@@ -389,6 +389,8 @@ def _wording(corpus: Corpus) -> None:
 
 def run(config: Config) -> None:
     """Run the stages that the config lists; a stage that is done is loaded, not trained again."""
+    if processes()[0] > 1:
+        raise InvalidInput("The recipe `lite` trains in one process: start it with `tsir train`.")
     torch.set_num_threads(int(config["threads"]))
     torch.set_flush_denormal(True)  # softmax over 1,000 classes makes denormals, which are a hundred times slower
     corpus = Corpus(config)

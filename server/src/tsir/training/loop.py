@@ -23,6 +23,7 @@ from typing import Any
 import torch
 import yaml
 from torch import Tensor, nn
+from torch.distributed.nn.functional import all_gather
 
 from tsir.errors import InvalidInput
 
@@ -70,6 +71,13 @@ def own_device() -> torch.device:
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     torch.cuda.set_device(device)
     return device
+
+
+def of_all(rows: Tensor) -> Tensor:
+    """The rows [n, width] of all processes, in their order, with gradients: what a contrast is drawn from. All must have as many."""
+    if processes()[0] == 1:
+        return rows
+    return torch.cat(all_gather(rows))
 
 
 def save_whole(path: Path, state: dict[str, Any]) -> None:

@@ -30,7 +30,7 @@ from tsir.errors import InvalidInput
 from tsir.training.augment import affine
 from tsir.training.data import read_samples
 from tsir.training.drawings import synthetic_sketch
-from tsir.training.loop import Config, Stage, own_device, save_whole, train
+from tsir.training.loop import Config, Stage, of_all, own_device, processes, save_whole, train
 from tsir.training.losses import asymmetric, captioning, consistency, contrastive
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # CLIP's
@@ -157,8 +157,10 @@ class Triplets(Stage):
 
     def forward(self, step: int, rank: int = 0) -> Tensor:
         options = self.options
-        rng = np.random.default_rng([self.seed, step, rank])
-        rows = rng.choice(len(self.data), min(int(options["batch"]), len(self.data)), replace=False)
+        rng, ranks = np.random.default_rng([self.seed, step, rank]), processes()[0]
+        share = min(int(options["batch"]), len(self.data) // ranks)
+        # Drawn by all processes alike: no photo is in two shares, where it would be its own opposite.
+        rows = np.random.default_rng([self.seed, step, ranks]).choice(len(self.data), share * ranks, replace=False)[rank * share :][:share]
         chosen = [self.data[row] for row in rows]
         photos = [triplet.photo().convert("RGB") for triplet in chosen]
         sketches = [self._sketch(triplet, photo, rng) for triplet, photo in zip(chosen, photos, strict=True)]
@@ -172,7 +174,7 @@ class Triplets(Stage):
         first, second = (F.normalize(self.model.encode_sketch(self._pixels(view)), dim=-1) for view in (sketches, again))
         query = F.normalize(text + first, dim=-1)
         weight = options["weight"]
-        loss = weight["contrastive"] * contrastive(query, image, self.model.logit_scale.exp().clamp(max=100.0))
+        loss = weight["contrastive"] * contrastive(of_all(query), of_all(image), self.model.logit_scale.exp().clamp(max=100.0))
         target = torch.from_numpy(self.label[rows]).to(image.device)
         if target.shape[1]:
             loss = loss + weight["labels"] * (asymmetric(self.classify(query), target) + asymmetric(self.classify(image), target)) / 2

@@ -143,6 +143,13 @@ def test_configs_that_ship_can_be_read(name: str, monkeypatch: pytest.MonkeyPatc
     assert loop.read_config(CONFIGS / name)["recipe"] in ("lite", "task_former")
 
 
+def test_lite_is_not_trained_by_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TSIR_SHARED_DATA", "data")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InvalidInput, match="one process"):
+        loop.main(CONFIGS / "lite.yaml", [])
+
+
 def test_an_unknown_recipe_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("recipe: nothing\n")

@@ -79,7 +79,6 @@ def test_labels_are_the_words_of_most_photos() -> None:
     assert set(table.sum(0)) == {16.0}
 
 
-@pytest.mark.timeout(900)
 def test_people_s_sketches_go_with_the_photo_that_they_name(tmp_path: Path) -> None:
     photos, sketches = tmp_path / "photos", tmp_path / "sketches"
     for folder, name, colour, about in (
@@ -102,6 +101,7 @@ def test_people_s_sketches_go_with_the_photo_that_they_name(tmp_path: Path) -> N
         read_triplets([sketches])
 
 
+@pytest.mark.timeout(900)
 def test_a_miniature_learns_64_triplets_by_heart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TSIR_SHARED_DATA", "data")
     options = read_config(Path(__file__).parents[2] / "configs" / "task-former.yaml")["train"]

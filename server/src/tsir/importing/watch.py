@@ -69,8 +69,8 @@ def watch(
                 else:
                     continue
                 progress = Progress()
-                now = line.patiently(library.collection, collection)
-                Import(library, encoder, settings, workshop, now, progress, line).run(batches)
+                current = line.patiently(library.collection, collection)
+                Import(library, encoder, settings, workshop, current, progress, line).run(batches)
                 if sweep is not None:
                     try:
                         swept = line.patiently(library.mark_missing, collection, sweep)

@@ -15,7 +15,7 @@ from torch import nn
 from tsir.encoders.lite import preprocess
 from tsir.training import cache, data, drawings, efficientnet
 from tsir.training.augment import photo_view, sketch_view
-from tsir.training.loop import Config
+from tsir.training.loop import Config, save_whole
 
 
 class Corpus:
@@ -70,7 +70,7 @@ class Corpus:
                 pixels = np.stack([np.asarray(preprocess.prepare_sketch(view)) for view in views])
                 net((torch.from_numpy(pixels).permute(0, 3, 1, 2).float() - 127.0) / 128.0)
         self.work.mkdir(parents=True, exist_ok=True)
-        torch.save(net.state_dict(), path)
+        save_whole(path, net.state_dict())
         return net.eval()
 
     @functools.cached_property

@@ -70,7 +70,7 @@ def read_icons(folder: Path, things: Collection[str], thing: Callable[[str], str
     ``folder`` is the package's folder ``json``. An icon that several sets share is taken once. Raises InvalidInput without the folder.
     """
     if not folder.is_dir():
-        raise InvalidInput(f"There is no folder {folder}; `npm install @iconify/json` makes it, drawing.towers in the config names it")
+        raise InvalidInput(f"There is no folder {folder}; `npm install @iconify/json` makes it, drawing.towers in the config names it.")
     found: dict[str, list[list[Icon]]] = {}
     bodies: set[str] = set()
     for path in sorted(folder.glob("*.json")):

@@ -40,7 +40,7 @@ from tsir.training.corpus import Corpus
 from tsir.training.drawing import Drawing
 from tsir.training.export import converted_text, export, export_drawings, read_manifest, replace_graph, whole_manifest, write_manifest
 from tsir.training.imported import text_tower
-from tsir.training.loop import Config, Stage, learning_rate, processes, train
+from tsir.training.loop import Config, Stage, learning_rate, processes, save_whole, train
 from tsir.training.losses import contrastive, soft_labels
 from tsir.training.tokens import TEMPLATES, Tokens, text_vectors
 from tsir.training.towers import SHAPES, WORDS, Branch, DrawingTower, Head, LiteModel, PhotoTower, SketchTower, TextTower
@@ -418,7 +418,7 @@ def _export(corpus: Corpus, stages: Collection[str], captions: Stage, sketches: 
     assert isinstance(captions, Captions) and isinstance(sketches, Sketches)
     path = corpus.work / "joining.pt"
     if "joining" in stages:
-        torch.save(Joining(corpus, captions, sketches).train().state_dict(), path)
+        save_whole(path, Joining(corpus, captions, sketches).train().state_dict())
     head = Head(sketches.sketch.pool.outputs, config["joining"]["hidden"], WORDS, config["joining"]["dropout"])
     head.load_state_dict(torch.load(path, weights_only=True))
     if "export" in stages:

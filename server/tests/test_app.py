@@ -9,9 +9,9 @@ from fastapi.testclient import TestClient
 from tests.api.conftest import start, wait_ready
 from tests.fakes import FakeEncoder
 from tsir.app import create_app
+from tsir.encoders import loaded as encoders
 from tsir.errors import EncoderUnavailable
 from tsir.library.library import Library
-from tsir.searching import encoders
 from tsir.settings import Settings
 
 

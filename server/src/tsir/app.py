@@ -18,10 +18,10 @@ from tsir.api.guard import Guard, gui_origins
 from tsir.api.metrics import Measure, Metrics
 from tsir.api.problems import add_handlers
 from tsir.api.schemas import Problem
-from tsir.api.state import State
 from tsir.encoders.base import Encoder
-from tsir.importing.jobs import JobRunner
+from tsir.jobs.runner import JobRunner
 from tsir.library.library import Library
+from tsir.services.opening import State
 from tsir.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from PIL import Image, ImageDraw
 from tests.encoders import clip_by_hand
 from tests.encoders.test_preprocess import swapped_primaries
 from tsir.encoders.base import Encoder, fuse
-from tsir.encoders.preprocess import open_picture, photo_for
 from tsir.errors import EncoderUnavailable, InvalidInput
+from tsir.media.decode import open_picture, photo_for
 from tsir.settings import Settings
 
 torch = pytest.importorskip("torch", reason="needs the extra torch: make setup EXTRAS=torch")

@@ -11,9 +11,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from tests.fakes import FakeEncoder
-from tsir.encoders.preprocess import open_picture
 from tsir.errors import InvalidInput
 from tsir.evaluation import bench
+from tsir.media.decode import open_picture
 from tsir.settings import Settings
 
 

@@ -14,9 +14,9 @@ from PIL import Image
 
 from tests.fakes import FakeEncoder
 from tsir.encoders.base import Encoder, Vectors
-from tsir.importing.jobs import JobRunner
+from tsir.jobs.runner import JobRunner
 from tsir.library.library import Library
-from tsir.library.records import EncoderInfo, Job
+from tsir.records import EncoderInfo, Job
 from tsir.settings import Settings
 
 NAME = "album"

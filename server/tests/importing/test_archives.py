@@ -9,7 +9,7 @@ import pytest
 from tsir.errors import InvalidInput, TooLarge, TsirError
 from tsir.importing import archives
 from tsir.importing.archives import pictures, save_archive
-from tsir.library.files import Files
+from tsir.media.files import Files
 from tsir.settings import Settings
 
 

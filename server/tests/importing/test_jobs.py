@@ -23,10 +23,10 @@ from tests.importing.conftest import NAME, WatchedEncoder, fill, info, load, noi
 from tsir.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
 from tsir.importing import sources
 from tsir.importing.archives import save_archive
-from tsir.importing.jobs import JobRunner
 from tsir.importing.pipeline import Progress
+from tsir.jobs.runner import JobRunner
 from tsir.library.library import Library
-from tsir.library.records import FileStat, Job, JobFailure, NewImage
+from tsir.records import FileStat, Job, JobFailure, NewImage
 from tsir.settings import Settings
 
 
@@ -261,9 +261,9 @@ CHILD = """
 import sys, time
 from pathlib import Path
 from tests.fakes import FakeEncoder
-from tsir.importing.jobs import JobRunner
+from tsir.jobs.runner import JobRunner
 from tsir.library.library import Library
-from tsir.library.records import EncoderInfo
+from tsir.records import EncoderInfo
 from tsir.settings import Settings
 
 class Slow(FakeEncoder):

@@ -4,11 +4,11 @@ import pytest
 from PIL import Image
 
 from tests.fakes import FakeEncoder
-from tsir.encoders.preprocess import open_picture
 from tsir.errors import EncoderMismatch
 from tsir.importing.mend import encode_unfinished
 from tsir.library.library import Library
-from tsir.library.records import Collection, EncoderInfo, FileStat, NewImage
+from tsir.media.decode import open_picture
+from tsir.records import Collection, EncoderInfo, FileStat, NewImage
 from tsir.settings import Settings
 
 

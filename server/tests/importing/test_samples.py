@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from tests.fakes import FakeEncoder
-from tsir.encoders.preprocess import open_picture
 from tsir.evaluation.evaluate import run_eval
 from tsir.importing import samples
+from tsir.media.decode import open_picture
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from tsir.importing import watch as module
 from tsir.importing.pipeline import Progress
 from tsir.importing.watch import watch
 from tsir.library.library import Library
-from tsir.library.records import JobFailure
+from tsir.records import JobFailure
 from tsir.settings import Settings
 
 

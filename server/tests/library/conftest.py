@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from tsir.library.library import Library
-from tsir.library.records import Begun, EncoderInfo, FileStat, NewImage, Vectors
+from tsir.records import Begun, EncoderInfo, FileStat, NewImage, Vectors
 from tsir.settings import Settings
 
 ENCODER = EncoderInfo("fake", "f00d", 8)

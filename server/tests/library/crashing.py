@@ -15,7 +15,7 @@ import numpy as np
 
 from tests.library.conftest import ENCODER, axis, new_image
 from tsir.library.library import Library
-from tsir.library.records import EncoderInfo
+from tsir.records import EncoderInfo
 from tsir.settings import Settings
 
 OTHER = EncoderInfo("other", "beef", 8)

@@ -15,7 +15,7 @@ import pytest
 from tests.library.conftest import ENCODER, axis, new_image
 from tsir.errors import Conflict, InvalidInput
 from tsir.library.library import Library
-from tsir.library.records import Begun, EncoderInfo, Filter, Hit
+from tsir.records import Begun, EncoderInfo, Filter, Hit
 from tsir.settings import Settings
 
 Add = Callable[..., list[Begun]]

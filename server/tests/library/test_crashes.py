@@ -14,8 +14,8 @@ from PIL import Image
 from tests.library import crashing
 from tests.library.conftest import axis
 from tsir.library.library import Library, _scalars
-from tsir.library.records import Filter
-from tsir.library.records import Image as StoredImage
+from tsir.records import Filter
+from tsir.records import Image as StoredImage
 from tsir.settings import Settings
 
 

@@ -15,11 +15,11 @@ import pytest
 
 from tests.library.conftest import ENCODER
 from tsir.errors import Conflict, NotFound
-from tsir.library import catalog
+from tsir.jobs.workers import worker_name
 from tsir.library.library import Library
-from tsir.library.records import Job, JobFailure
-from tsir.library.workers import worker_name
+from tsir.records import Job, JobFailure
 from tsir.settings import Settings
+from tsir.storage.sql import catalog
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only the minute without a sign of life tells")
 
@@ -87,7 +87,7 @@ def test_dead_workers_job_is_taken_over(library: Library, job: Job) -> None:
 @pytest.fixture
 def worker() -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Another process, and its name as a worker."""
-    code = "import sys; from tsir.library.workers import worker_name; print(worker_name(), flush=True); sys.stdin.read()"
+    code = "import sys; from tsir.jobs.workers import worker_name; print(worker_name(), flush=True); sys.stdin.read()"
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None and process.stdout is not None
     with process.stdin, process.stdout:

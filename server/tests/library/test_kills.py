@@ -23,10 +23,10 @@ from PIL import Image
 
 from tests.processes import Site, wait_for
 from tests.services.fixtures import MariaDB, Milvus
-from tsir.library.catalog import jobs
 from tsir.library.library import Library
-from tsir.library.records import Image as Stored
+from tsir.records import Image as Stored
 from tsir.settings import Settings
+from tsir.storage.sql.catalog import jobs
 
 KILLS = int(os.environ.get("TSIR_KILLS", "10"))
 """Imports on the embedded stores; on servers, where each takes several times as long, half as many."""

@@ -15,7 +15,7 @@ import pytest
 from tests.library.conftest import ENCODER, EVERY_PAIR, axis, new_image
 from tsir.errors import Conflict, EncoderMismatch, InvalidInput, NotFound
 from tsir.library.library import Library
-from tsir.library.records import Begun, EncoderInfo, FileStat, Filter
+from tsir.records import Begun, EncoderInfo, FileStat, Filter
 
 Add = Callable[..., list[Begun]]
 

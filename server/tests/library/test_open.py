@@ -17,11 +17,11 @@ import sqlalchemy as sa
 from tests.library import crashing
 from tests.library.conftest import ENCODER, axis, new_image
 from tsir.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
-from tsir.library import catalog
-from tsir.library.catalog import Catalog
 from tsir.library.library import Library
-from tsir.library.records import Begun
+from tsir.records import Begun
 from tsir.settings import Settings
+from tsir.storage.sql import catalog
+from tsir.storage.sql.catalog import Catalog
 
 Add = Callable[..., list[Begun]]
 

@@ -16,7 +16,7 @@ from tests.library.conftest import axis, new_image
 from tests.services.fixtures import MariaDB, Milvus
 from tsir.errors import StoreUnavailable
 from tsir.library.library import Library
-from tsir.library.records import Hit
+from tsir.records import Hit
 
 T = TypeVar("T")
 

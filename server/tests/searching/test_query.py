@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from tsir.errors import InvalidInput
-from tsir.library.records import Filter
+from tsir.records import Filter
 from tsir.searching.query import MAX_WINDOW, Query, check_text, digest, make_cursor, parse_filter, parse_weights, read_cursor
 
 

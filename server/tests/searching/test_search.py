@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from tests.fakes import FakeEncoder
+from tsir.encoders.loaded import Encoders, info
 from tsir.errors import EncoderMismatch, InvalidInput, NotFound
-from tsir.importing.jobs import JobRunner
+from tsir.jobs.runner import JobRunner
 from tsir.library.library import Library
-from tsir.library.records import Filter
-from tsir.searching.encoders import Encoders, info
+from tsir.records import Filter
 from tsir.searching.query import Query
 from tsir.searching.search import Found, search
 from tsir.settings import Settings

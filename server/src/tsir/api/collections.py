@@ -8,10 +8,10 @@ from fastapi import APIRouter, Body, Response
 
 from tsir.api.deps import CollectionName, LibraryDep, RunDep, RunnerDep, StateDep
 from tsir.api.schemas import CollectionList, CollectionOut, JobDetail, Reencode
-from tsir.api.state import State
+from tsir.encoders.loaded import info
 from tsir.errors import TsirError
-from tsir.library.records import Collection
-from tsir.searching.encoders import info
+from tsir.records import Collection
+from tsir.services.opening import State
 
 router = APIRouter(prefix="/api/v1/collections", tags=["collections"])
 

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import Depends, Path, Query, Request
 
 from tsir.api.schemas import Text
-from tsir.api.state import Offload, State
 from tsir.encoders.base import Encoder
-from tsir.importing.jobs import JobRunner
+from tsir.jobs.runner import JobRunner
 from tsir.library.library import Library
+from tsir.services.opening import Offload, State
 from tsir.settings import Settings
 
 

@@ -13,9 +13,9 @@ from tsir.api.deps import CollectionName, Cursor, Id, LibraryDep, RunDep, Settin
 from tsir.api.schemas import ImageList, ImageOut
 from tsir.errors import NotFound
 from tsir.importing.pipeline import read_again
-from tsir.library.files import FORMATS, SIDES
 from tsir.library.library import Library
-from tsir.library.records import Image, JobFailure
+from tsir.media.files import FORMATS, SIDES
+from tsir.records import Image, JobFailure
 from tsir.settings import Settings
 
 router = APIRouter(prefix="/api/v1/collections/{name}/images", tags=["images"])

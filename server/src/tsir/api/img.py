@@ -14,13 +14,13 @@ from tsir.api.images import PICTURE_ANSWERS, original
 from tsir.api.jobs import finished
 from tsir.api.schemas import Text
 from tsir.api.search import find, read_sketch, read_upload
-from tsir.api.state import State
-from tsir.encoders.preprocess import open_picture
 from tsir.errors import Conflict, InvalidInput, NotFound
 from tsir.importing.urls import fetch
-from tsir.library.records import Job
+from tsir.media.decode import open_picture
+from tsir.records import Job
 from tsir.searching.query import Query as SearchQuery
 from tsir.searching.query import check_text
+from tsir.services.opening import State
 
 router = APIRouter(tags=["reference"])
 

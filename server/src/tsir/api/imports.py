@@ -18,14 +18,14 @@ from starlette.exceptions import HTTPException
 
 from tsir.api.deps import CollectionName, LibraryDep, RunDep, RunnerDep, StateDep
 from tsir.api.schemas import FolderImport, JobDetail, UrlImport, clean
-from tsir.api.state import State
-from tsir.encoders.preprocess import sniff
+from tsir.encoders.loaded import info
 from tsir.errors import InvalidInput, NotFound, StoreUnavailable
 from tsir.importing import archives
-from tsir.importing.jobs import JobRunner
-from tsir.library.files import Files
-from tsir.library.records import Job
-from tsir.searching.encoders import info
+from tsir.jobs.runner import JobRunner
+from tsir.media.decode import sniff
+from tsir.media.files import Files
+from tsir.records import Job
+from tsir.services.opening import State
 
 router = APIRouter(prefix="/api/v1/collections/{name}/imports", tags=["imports"])
 

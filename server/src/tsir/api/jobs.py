@@ -11,10 +11,10 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from tsir.api.deps import Id, LibraryDep, RunDep, RunnerDep, StateDep
 from tsir.api.schemas import FailureList, FailureOut, JobDetail, JobList, JobOut, Text
-from tsir.api.state import State
 from tsir.errors import StoreUnavailable
 from tsir.library.library import Library
-from tsir.library.records import Job
+from tsir.records import Job
+from tsir.services.opening import State
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from tsir.library import records
+from tsir import records
 from tsir.searching.search import Found, FoundHit
 
 

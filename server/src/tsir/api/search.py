@@ -9,12 +9,12 @@ from PIL.Image import Image
 
 from tsir.api.deps import CollectionName, StateDep
 from tsir.api.schemas import SearchResult, Text
-from tsir.api.state import State
-from tsir.encoders.preprocess import open_sketch, pixels_for
 from tsir.errors import TooLarge
 from tsir.importing.pipeline import least_sides, open_within
+from tsir.media.decode import open_sketch, pixels_for
 from tsir.searching.query import MAX_LIMIT, Query, check_text, parse_filter, parse_weights
 from tsir.searching.search import Found, search
+from tsir.services.opening import State
 
 router = APIRouter(prefix="/api/v1/collections/{name}/search", tags=["search"])
 

@@ -10,10 +10,10 @@ from fastapi import APIRouter, Response
 from tsir.api.deps import EncoderDep, LibraryDep, RunDep, StateDep
 from tsir.api.guard import is_loopback
 from tsir.api.schemas import Alive, EncoderOut, Limits, Ready, SystemOut
-from tsir.api.state import State
 from tsir.errors import TsirError
-from tsir.library.records import Collection
+from tsir.records import Collection
 from tsir.searching.query import MAX_LIMIT
+from tsir.services.opening import State
 
 router = APIRouter(tags=["system"])
 

@@ -16,13 +16,13 @@ from rich.progress import Progress as Bar
 
 from tsir.commands.terminal import counting, print_json, say
 from tsir.encoders.base import Encoder, Vectors
-from tsir.encoders.preprocess import open_sketch, photo_for
 from tsir.encoders.registry import load_encoder
 from tsir.encoders.weights import WeightsInfo, convert_weights, get_weights, list_weights, verify_weights
 from tsir.errors import InvalidInput, NotFound, TsirError
 from tsir.evaluation.evaluate import parse_weights, run_eval
 from tsir.importing.pipeline import least_sides, open_within
 from tsir.importing.scan import Item, scan
+from tsir.media.decode import open_sketch, photo_for
 from tsir.settings import Settings
 
 T = TypeVar("T")

@@ -21,13 +21,13 @@ import tsir
 from tsir.api.gui import Gui
 from tsir.api.jobs import detail
 from tsir.api.schemas import JobOut
-from tsir.api.state import State
 from tsir.app import create_app
 from tsir.commands import remote
 from tsir.commands.terminal import SHOWN_FAILURES, following, say, start_logging, summary
 from tsir.encoders.base import Encoder
 from tsir.errors import Conflict, InvalidInput, NotFound, StoreUnavailable, TsirError
-from tsir.library.records import Job
+from tsir.records import Job
+from tsir.services.opening import State
 from tsir.settings import Settings
 
 log = logging.getLogger(__name__)

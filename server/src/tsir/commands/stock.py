@@ -14,14 +14,14 @@ from tsir.api.jobs import detail
 from tsir.api.schemas import JobDetail, JobOut, SearchResult
 from tsir.commands import remote
 from tsir.commands.terminal import following, print_json, report, say
-from tsir.encoders.preprocess import open_sketch, pixels_for
+from tsir.encoders.loaded import Encoders, info, load_batched
 from tsir.errors import InvalidInput, NotFound
-from tsir.importing.jobs import JobRunner
 from tsir.importing.mend import encode_unfinished
 from tsir.importing.pipeline import Progress, least_sides, open_within
+from tsir.jobs.runner import JobRunner
 from tsir.library.library import Library
-from tsir.library.records import Image, Job, JobFailure
-from tsir.searching.encoders import Encoders, info, load_batched
+from tsir.media.decode import open_sketch, pixels_for
+from tsir.records import Image, Job, JobFailure
 from tsir.searching.query import Query, check_text
 from tsir.searching.search import search
 from tsir.settings import Settings

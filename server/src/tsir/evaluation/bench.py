@@ -160,14 +160,14 @@ def _pictures(folder: Path | None, number: int) -> list[Image]:
         draw = np.random.default_rng(0)
         coarse = draw.integers(0, 256, (number, 12, 16, 3), dtype=np.uint8)
         return [PILImage.fromarray(picture).resize((640, 480), PILImage.Resampling.BICUBIC) for picture in coarse]
-    from tsir.encoders.preprocess import open_picture
+    from tsir.media.decode import open_picture
 
     files = _files(folder)[:number]
     return [open_picture(path, max_bytes=2**30, max_pixels=200_000_000).image for path in files]
 
 
 def _files(folder: Path) -> list[Path]:
-    from tsir.encoders.preprocess import SUFFIXES
+    from tsir.media.decode import SUFFIXES
 
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()) if folder.is_dir() else []
     if not files:
@@ -200,9 +200,9 @@ def run_import(
     so a running server is not in the way; stores that are servers are used as they are. Raises InvalidInput when the folder has no
     pictures.
     """
-    from tsir.importing.jobs import JobRunner
+    from tsir.jobs.runner import JobRunner
     from tsir.library.library import Library
-    from tsir.library.records import EncoderInfo, Job
+    from tsir.records import EncoderInfo, Job
 
     files = _files(folder)
     with tempfile.TemporaryDirectory(prefix="tsir-bench-") as scratch:
@@ -302,8 +302,8 @@ def _store_row(
     settings: Settings, size: int, dim: int, index: str, queries: int, top: int, intrinsic: int, data: Path | None, say: Say
 ) -> dict[str, Any]:
     """One size of the curve."""
-    from tsir.library.records import Filter
-    from tsir.library.vectors import Scalars, VectorStore, folder_hashes, milliseconds
+    from tsir.records import Filter
+    from tsir.storage.milvus.client import Scalars, VectorStore, folder_hashes, milliseconds
 
     vectors = _Made(dim, intrinsic)
     asked = vectors.asked(queries)

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tsir.encoders.preprocess import SUFFIXES
 from tsir.errors import InvalidInput
+from tsir.media.decode import SUFFIXES
 
 SHOWN_PROBLEMS = 10  # a file of the wrong kind has a problem on every line; the first few tell
 

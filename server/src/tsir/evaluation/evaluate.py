@@ -23,10 +23,10 @@ from PIL.Image import Image
 from rich.table import Table
 
 from tsir.encoders.base import Encoder, Vectors, alone, unit
-from tsir.encoders.preprocess import open_picture, open_sketch, photo_for
 from tsir.errors import InvalidImage, InvalidInput, TooLarge
 from tsir.evaluation import metrics
 from tsir.evaluation.benchmark import Benchmark, Query, read_benchmark
+from tsir.media.decode import open_picture, open_sketch, photo_for
 
 MODALITIES = ("text", "sketch", "both")
 TOP = 10  # hits kept for the report

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from tsir.errors import InvalidInput, TooLarge, TsirError
 from tsir.importing.scan import IGNORED_FOLDERS, is_picture_name
-from tsir.library.files import Files
+from tsir.media.files import Files
 
 SUFFIX = ".zip"
 MAX_MEMBERS = 100_000

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tsir.encoders.base import Encoder
-from tsir.encoders.preprocess import photo_for
 from tsir.errors import EncoderMismatch
 from tsir.importing.pipeline import least_sides, read_again
 from tsir.library.library import Library
-from tsir.library.records import Collection, EncoderInfo, JobFailure
+from tsir.media.decode import photo_for
+from tsir.records import Collection, EncoderInfo, JobFailure
 from tsir.settings import Settings
 
 

@@ -21,14 +21,14 @@ from PIL import Image as PILImage
 from PIL.Image import Image
 
 from tsir.encoders.base import Encoder, Vectors
-from tsir.encoders.preprocess import Picture, Unreadable, open_picture, photo_for
 from tsir.errors import InvalidImage, TooLarge
 from tsir.importing.scan import Batch, Item
-from tsir.importing.stages import Line
-from tsir.library.files import SIDES
+from tsir.jobs.line import Line
 from tsir.library.library import Library
-from tsir.library.records import Collection, EncoderInfo, JobFailure, NewImage
-from tsir.library.records import Image as StoredImage
+from tsir.media.decode import Picture, Unreadable, open_picture, photo_for
+from tsir.media.files import SIDES
+from tsir.records import Collection, EncoderInfo, JobFailure, NewImage
+from tsir.records import Image as StoredImage
 from tsir.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -9,12 +9,12 @@ from concurrent.futures import Future
 from PIL.Image import Image as Pixels
 
 from tsir.encoders.base import Encoder, Vectors
-from tsir.encoders.preprocess import photo_for
 from tsir.errors import Conflict
 from tsir.importing.pipeline import AHEAD_BATCHES, Progress, Workshop, chunks, least_sides, read_again
-from tsir.importing.stages import Line
+from tsir.jobs.line import Line
 from tsir.library.library import Library
-from tsir.library.records import EncoderInfo, Image, JobFailure
+from tsir.media.decode import photo_for
+from tsir.records import EncoderInfo, Image, JobFailure
 from tsir.settings import Settings
 
 PAGE = 500

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from tsir.encoders.preprocess import SUFFIXES
-from tsir.library.records import FileStat, JobFailure
+from tsir.media.decode import SUFFIXES
+from tsir.records import FileStat, JobFailure
 
 BATCH = 500
 """Files per batch: one catalog query each."""

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from tsir.encoders.preprocess import READABLE, sniff
 from tsir.errors import InvalidImage, TsirError
 from tsir.importing import archives
 from tsir.importing.scan import Batch, Item, item, printable
 from tsir.importing.urls import IPAddress, fetch
-from tsir.library.files import SUFFIXES, Files, write_atomic
-from tsir.library.records import JobFailure
+from tsir.media.decode import READABLE, sniff
+from tsir.media.files import SUFFIXES, Files, write_atomic
+from tsir.records import JobFailure
 
 BATCH = 50
 FETCHES = 4

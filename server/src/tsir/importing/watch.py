@@ -13,9 +13,9 @@ from tsir.encoders.base import Encoder
 from tsir.errors import InvalidInput, NotFound
 from tsir.importing.pipeline import Import, Progress, Workshop, chunks
 from tsir.importing.scan import BATCH, IGNORED_FOLDERS, Batch, Item, is_picture_name, item, scan
-from tsir.importing.stages import Line, Stopped
+from tsir.jobs.line import Line, Stopped
 from tsir.library.library import Library
-from tsir.library.records import JobFailure
+from tsir.records import JobFailure
 from tsir.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -24,9 +24,9 @@ import numpy as np
 
 from tsir import __version__
 from tsir.errors import Conflict, InvalidInput, TsirError
-from tsir.library.catalog import Ref
-from tsir.library.files import write_atomic
-from tsir.library.records import EncoderInfo, FileStat, Image, NewImage, Vectors
+from tsir.media.files import write_atomic
+from tsir.records import EncoderInfo, FileStat, Image, NewImage, Vectors
+from tsir.storage.sql.catalog import Ref
 
 if TYPE_CHECKING:
     from tsir.library.library import Library

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from tsir.library.catalog import Ref
-from tsir.library.records import CheckReport, Image
-from tsir.library.vectors import NoSuchVectors
+from tsir.records import CheckReport, Image
+from tsir.storage.milvus.client import NoSuchVectors
+from tsir.storage.sql.catalog import Ref
 
 if TYPE_CHECKING:
     from tsir.library.library import Library

@@ -22,12 +22,10 @@ from typing import Any
 import numpy as np
 
 from tsir.errors import Conflict, EncoderMismatch, InvalidInput, NotFound, StoreUnavailable, TsirError
-from tsir.library import catalog as sql
 from tsir.library.backup import RESTORING, backup, restore
-from tsir.library.catalog import BeingDeleted, Catalog, Facts, Ref, chunks
 from tsir.library.check import check, vanished
-from tsir.library.files import Files
-from tsir.library.records import (
+from tsir.media.files import Files
+from tsir.records import (
     Begun,
     CheckReport,
     Collection,
@@ -44,7 +42,8 @@ from tsir.library.records import (
     Swept,
     Vectors,
 )
-from tsir.library.vectors import (
+from tsir.settings import Settings
+from tsir.storage.milvus.client import (
     MAX_RESULTS,
     VECTOR_BYTES_PER_REPLY,
     Consistency,
@@ -54,7 +53,8 @@ from tsir.library.vectors import (
     folder_hashes,
     milliseconds,
 )
-from tsir.settings import Settings
+from tsir.storage.sql import catalog as sql
+from tsir.storage.sql.catalog import BeingDeleted, Catalog, Facts, Ref, chunks
 
 log = logging.getLogger(__name__)
 

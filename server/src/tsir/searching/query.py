@@ -16,8 +16,8 @@ from PIL.Image import Image
 
 from tsir.errors import InvalidInput
 from tsir.library.library import SPARE_HITS
-from tsir.library.records import Filter
-from tsir.library.vectors import MAX_RESULTS
+from tsir.records import Filter
+from tsir.storage.milvus.client import MAX_RESULTS
 
 PARTS = ("text", "not_text", "sketch", "image", "like")
 """Names of the query parts, as used for weights and shares."""

@@ -12,7 +12,7 @@ from PIL.Image import Image as Picture
 from tsir.encoders.base import Encoder, Vectors, alone, fuse
 from tsir.errors import InvalidInput, NotFound
 from tsir.library.library import Library
-from tsir.library.records import EncoderInfo, Hit, Image
+from tsir.records import EncoderInfo, Hit, Image
 from tsir.searching.query import MAX_WINDOW, Query, digest, make_cursor, read_cursor
 
 

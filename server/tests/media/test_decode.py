@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from tsir.encoders.preprocess import Picture, open_picture, open_sketch
 from tsir.errors import InvalidImage, TooLarge, TsirError
+from tsir.media.decode import Picture, open_picture, open_sketch
 
 RED, WHITE = (200, 30, 40), (255, 255, 255)
 
@@ -240,7 +240,7 @@ def test_odd_metadata_prints_no_warning(tmp_path: Path) -> None:
     data[start + 2 + 12 * 3 + 4 : start + 2 + 12 * 3 + 8] = struct.pack("<I", 2**31)  # a tag longer than the file
     (tmp_path / "odd.tif").write_bytes(data)
     code = (
-        "import sys, pathlib; from tsir.encoders.preprocess import open_picture; from tsir.errors import TsirError\n"
+        "import sys, pathlib; from tsir.media.decode import open_picture; from tsir.errors import TsirError\n"
         "try: open_picture(pathlib.Path(sys.argv[1]), max_bytes=10**9, max_pixels=10**9)\nexcept TsirError: pass"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "odd.tif")], capture_output=True, text=True, check=True)

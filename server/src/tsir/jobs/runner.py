@@ -16,11 +16,11 @@ from tsir.importing import archives, sources
 from tsir.importing.pipeline import Import, Progress, Workshop
 from tsir.importing.reencode import reencode
 from tsir.importing.scan import Batch, count, printable, scan
-from tsir.importing.stages import FIRST_WAIT_S, LONGEST_WAIT_S, Line, Stopped
 from tsir.importing.urls import IPAddress, is_public
+from tsir.jobs.line import FIRST_WAIT_S, LONGEST_WAIT_S, Line, Stopped
+from tsir.jobs.workers import worker_name
 from tsir.library.library import Library
-from tsir.library.records import Collection, EncoderInfo, Job, JobKind, JobState
-from tsir.library.workers import worker_name
+from tsir.records import Collection, EncoderInfo, Job, JobKind, JobState
 from tsir.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -28,8 +28,8 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Connection, Engine, Row, make_url
 
 from tsir.errors import Conflict, EncoderMismatch, InvalidInput, NotFound, StoreUnavailable
-from tsir.library import workers
-from tsir.library.records import (
+from tsir.jobs import workers
+from tsir.records import (
     Begun,
     Collection,
     EncoderInfo,

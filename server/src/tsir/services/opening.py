@@ -16,10 +16,10 @@ from PIL import Image
 
 from tsir.api.metrics import Metrics
 from tsir.encoders.base import Encoder
+from tsir.encoders.loaded import Encoders, info
 from tsir.errors import EncoderMismatch, StoreUnavailable, TsirError
-from tsir.importing.jobs import JobRunner
+from tsir.jobs.runner import JobRunner
 from tsir.library.library import Library
-from tsir.searching.encoders import Encoders, info
 from tsir.settings import Settings
 
 log = logging.getLogger(__name__)

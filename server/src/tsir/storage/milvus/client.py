@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tsir.errors import InvalidInput, StoreUnavailable
-from tsir.library.records import Filter, Vectors
+from tsir.records import Filter, Vectors
 from tsir.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tsir.encoders.base import Encoder
 from tsir.errors import EncoderMismatch
-from tsir.library.records import Collection, EncoderInfo
+from tsir.records import Collection, EncoderInfo
 from tsir.settings import Settings
 
 Load = Callable[[Settings], Encoder]
@@ -20,8 +20,8 @@ def info(encoder: Encoder) -> EncoderInfo:
 
 def load_batched(settings: Settings) -> Encoder:
     """The encoder that MODEL names, with concurrent calls gathered into batches."""
+    from tsir.encoders.batching import Batched
     from tsir.encoders.registry import load_encoder
-    from tsir.encoders.runtime import Batched
 
     return Batched(load_encoder(settings))
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tsir.errors import Forbidden, InvalidInput, NotFound
-from tsir.library.files import Files
+from tsir.media.files import Files
 from tsir.settings import Settings
 
 HASH = "ab" * 32

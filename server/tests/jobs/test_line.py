@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tsir.errors import NotFound, StoreUnavailable
-from tsir.importing.stages import Line, Stopped
+from tsir.jobs.line import Line, Stopped
 
 
 def test_items_keep_their_order_and_run_only_so_far_ahead() -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.fakes import COLOURS, FakeEncoder
 from tsir.encoders.base import Encoder, Vectors
-from tsir.encoders.runtime import SMALL, Batched
+from tsir.encoders.batching import SMALL, Batched
 from tsir.errors import EncoderUnavailable, InvalidInput
 
 

@@ -1,0 +1,1 @@
+"""What is stored where: `sql` (the catalog), `milvus` (vectors), and `filters`, the one table of fields that both serve."""

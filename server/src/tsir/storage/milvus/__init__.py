@@ -1,0 +1,1 @@
+"""Vectors in Milvus: embedded (Milvus Lite), standalone or a cluster."""

@@ -83,6 +83,13 @@ class StoreUnavailable(TsirError):
         super().__init__(message, retry_after=retry_after)
 
 
+class StoreRefused(TsirError):
+    """Milvus or the SQL server says no to what it was asked: asking again would not help."""
+
+    status = 502
+    title = "Store refused"
+
+
 class EncoderUnavailable(TsirError):
     """The model cannot be loaded: weights missing or broken, extra not installed, device absent."""
 

@@ -18,22 +18,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tsir import __version__
 from tsir.errors import Conflict, InvalidInput, TsirError
+from tsir.library.library import NAME, Library
+from tsir.library.stores import RESTORING
 from tsir.media.files import write_atomic
 from tsir.records import EncoderInfo, FileStat, Image, NewImage, Vectors
-from tsir.storage.sql.catalog import Ref
-
-if TYPE_CHECKING:
-    from tsir.library.library import Library
+from tsir.storage.sql.collections import Ref
 
 FORMAT = 1
-RESTORING = "-restoring-"
-"""How the hidden names of collections begin until everything of them is restored."""
 CHUNK = 1_000
 UPLOAD = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}(\.[a-z0-9]{1,8})?")
 """How uploads are named (files.py): what else an archive calls an upload is not written to."""
@@ -42,16 +39,19 @@ _DAMAGE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, ValueErr
 """What reading a file that is not what it should be raises."""
 
 
-def backup(library: Library, path: Path, pictures: bool) -> None:
-    """See Library.backup."""
+def backup(library: Library, path: Path, pictures: bool = False) -> None:
+    """Write everything (catalog rows, vectors, encoder; pictures on request) to one portable archive file.
+
+    Images that become ready while it runs may be missing from it. Raises InvalidInput when the file cannot be written.
+    """
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
             entries = []
             saved: set[str] = set()
-            for number, ref in enumerate(library.catalog.refs("ready")):
+            for number, ref in enumerate(library.stores.catalog.collections.refs("ready")):
                 count = chunk = after = 0
-                while images := library.catalog.images(ref, CHUNK, after=after):
+                while images := library.stores.catalog.images.page(ref, CHUNK, after=after):
                     after = images[-1].id
                     count += _write_chunk(library, archive, ref, f"collections/{number}/{chunk:06}", images)
                     chunk += 1
@@ -77,9 +77,9 @@ def backup(library: Library, path: Path, pictures: bool) -> None:
 
 def _write_chunk(library: Library, archive: zipfile.ZipFile, ref: Ref, name: str, images: list[Image]) -> int:
     """Rows and vectors of images that have one; returns how many that are."""
-    vectors = library.store.get(library.vectors_name(ref), [image.id for image in images], "Strong")
+    vectors = library.stores.vectors.get(library.stores.vectors_name(ref), [image.id for image in images], "Strong")
     kept = [image for image in images if image.id in vectors]
-    places = library.catalog.file_stats([image.id for image in kept])
+    places = library.stores.catalog.locations.file_stats([image.id for image in kept])
     lines = []
     for image in kept:
         row = {
@@ -124,10 +124,13 @@ def _write_picture(archive: zipfile.ZipFile, image: Image, saved: set[str]) -> N
 
 
 def restore(library: Library, path: Path) -> list[str]:
-    """See Library.restore."""
+    """Add the collections of an archive, all or none; returns their names.
+
+    Raises Conflict when a name is taken, InvalidInput for a damaged archive.
+    """
     with _reading(path), zipfile.ZipFile(path) as archive:
         entries = _manifest(archive)
-        existing = {collection.name for collection in library.collections()}
+        existing = {collection.name for collection in library.handles()}
         for name, _, _ in entries:
             if name in existing:
                 raise Conflict(f"There is a collection {name!r} already. Drop it, or restore into another library.")
@@ -136,17 +139,17 @@ def restore(library: Library, path: Path) -> list[str]:
         try:
             for number, (name, encoder, chunks) in enumerate(entries):
                 # Hidden under a name that nobody can guess until everything is there.
-                ref, _ = library.catalog.create_collection(
-                    f"{RESTORING}{secrets.token_hex(16)}", encoder, library.index_for(0), "restoring"
+                ref, _ = library.stores.catalog.collections.create(
+                    f"{RESTORING}{secrets.token_hex(16)}", encoder, library.stores.index_for(0), "restoring"
                 )
                 names[ref.id] = name
-                library.store.ensure(library.vectors_name(ref), encoder.dim, ref.index)
+                library.stores.make_room(ref)
                 for chunk in range(chunks):
                     _read_chunk(library, archive, ref, f"collections/{number}/{chunk:06}", pictures)
-            library.catalog.reveal(names)
+            library.stores.catalog.collections.reveal(names)
         except BaseException:
             for id in names:
-                library.catalog.abandon(id)
+                library.stores.catalog.collections.abandon(id)
             library.finish_deletions()
             raise
     return sorted(names.values())
@@ -175,7 +178,7 @@ def _manifest(archive: zipfile.ZipFile) -> list[tuple[str, EncoderInfo, int]]:
     entries = []
     for entry in manifest["collections"]:
         name = str(entry["name"])
-        if not re.fullmatch("[A-Za-z_][A-Za-z0-9_-]{0,63}", name):
+        if not NAME.fullmatch(name):
             raise InvalidInput(f"The archive names a collection {name!r}.")
         encoder = EncoderInfo(str(entry["encoder"]["name"]), str(entry["encoder"]["fingerprint"]), int(entry["encoder"]["dim"]))
         entries.append((name, encoder, int(entry["chunks"])))
@@ -211,8 +214,9 @@ def _read_chunk(library: Library, archive: zipfile.ZipFile, ref: Ref, name: str,
             )
             for file in _files(library, archive, row, pictures)
         ]
-    begun = library.begin_restored(ref.name, items, created)
-    library.finish(ref.name, [begun[index].id for index in first], vectors)
+    collection = library.handle(ref)
+    begun = collection.begin(items, created)
+    collection.finish([begun[index].id for index in first], vectors)
 
 
 def _files(library: Library, archive: zipfile.ZipFile, row: dict[str, Any], pictures: set[str]) -> list[FileStat]:

@@ -15,7 +15,7 @@ import pytest
 from tests.library.conftest import ENCODER, EVERY_PAIR, axis, new_image
 from tsir.errors import Conflict, EncoderMismatch, InvalidInput, NotFound
 from tsir.library.library import Library
-from tsir.records import Begun, EncoderInfo, FileStat, Filter
+from tsir.records import Begun, EncoderInfo, FileStat, Filter, ImageMetadata
 
 Add = Callable[..., list[Begun]]
 
@@ -394,15 +394,7 @@ def test_facts_of_a_picture_come_back(library: Library, add: Add) -> None:
     taken = datetime(2021, 5, 4, 3, 2, 1, 123456, tzinfo=timezone(timedelta(hours=2)))
     (begun,) = add({"a.jpg": axis(1)}, width=10, height=20, taken_at=taken, location=(-33.9, 151.2))
     image = library.image("photos", begun.id)
-    assert (image.width, image.height, image.format, image.camera, image.latitude, image.longitude) == (
-        10,
-        20,
-        "JPEG",
-        "Camera",
-        -33.9,
-        151.2,
-    )
-    assert image.taken_at == taken
+    assert image.metadata == ImageMetadata(10, 20, "JPEG", taken, "Camera", -33.9, 151.2)
     assert image.created_at.tzinfo is not None
     assert abs(datetime.now(timezone.utc) - image.created_at) < timedelta(minutes=5)
 
@@ -410,10 +402,10 @@ def test_facts_of_a_picture_come_back(library: Library, add: Add) -> None:
 def test_nonsense_in_exif_does_not_stop_an_import(library: Library, photos_folder: Path) -> None:
     library.create_collection("photos", ENCODER)
     item = new_image(photos_folder / "a.jpg", taken_at=datetime(1, 1, 1), location=(float("nan"), float("inf")))
-    (begun,) = library.begin("photos", [replace(item, camera="x" * 500 + "\0\udcff")])
+    (begun,) = library.begin("photos", [replace(item, metadata=replace(item.metadata, camera="x" * 500 + "\0\udcff"))])
     library.finish("photos", [begun.id], axis(1)[None])
-    image = library.image("photos", begun.id)
-    assert (image.taken_at, image.latitude, image.longitude, len(image.camera or "")) == (None, None, None, 255)
+    facts = library.image("photos", begun.id).metadata
+    assert (facts.taken_at, facts.latitude, facts.longitude, len(facts.camera or "")) == (None, None, None, 255)
 
 
 def test_vectors_of_wrong_shape_or_value_are_refused(library: Library, photos_folder: Path) -> None:

@@ -35,6 +35,7 @@ from tsir.records import (
     EncoderInfo,
     FileStat,
     Image,
+    ImageMetadata,
     Job,
     JobFailure,
     JobKind,
@@ -203,11 +204,7 @@ class Facts:
 
     id: int
     state: str
-    width: int
-    height: int
-    format: str
-    taken_at: datetime | None
-    located: bool
+    metadata: ImageMetadata
     stale: bool
     paths: tuple[str, ...]
 
@@ -707,9 +704,7 @@ class Catalog:
             rows = connection.execute(query.with_for_update() if lock else query).all()
             paths = self._paths(connection, part)
             for row in rows:
-                located = row.latitude is not None and row.longitude is not None
-                places = tuple(paths.get(row.id, ()))
-                found[row.id] = Facts(row.id, row.state, row.width, row.height, row.format, aware(row.taken_at), located, row.stale, places)
+                found[row.id] = Facts(row.id, row.state, _metadata(row), row.stale, tuple(paths.get(row.id, ())))
         return found
 
     def settle(self, name: str, generation: int, written: Mapping[int, Facts]) -> tuple[list[int], list[int]]:
@@ -1224,18 +1219,19 @@ def _loose_hash(path: str) -> str:
 
 
 def _image_row(collection_id: int, item: NewImage, created_at: datetime) -> dict[str, Any]:
+    facts = item.metadata
     return {
         "collection_id": collection_id,
         "content_hash": item.content_hash,
         "state": "pending",
-        "width": item.width,
-        "height": item.height,
+        "width": facts.width,
+        "height": facts.height,
         "bytes": item.file.bytes,
-        "format": item.format[:32],
-        "taken_at": utc(item.taken_at),
-        "camera": _text(item.camera, 255),
-        "latitude": _finite(item.latitude),
-        "longitude": _finite(item.longitude),
+        "format": facts.format[:32],
+        "taken_at": utc(facts.taken_at),
+        "camera": _text(facts.camera, 255),
+        "latitude": _finite(facts.latitude),
+        "longitude": _finite(facts.longitude),
         "created_at": utc(created_at),
         "stale": False,
         "next_generation": None,
@@ -1275,15 +1271,21 @@ def _image(name: str, row: Row[Any], paths: Sequence[str]) -> Image:
         collection=name,
         paths=tuple(paths),
         content_hash=row.content_hash,
+        bytes=row.bytes,
+        metadata=_metadata(row),
+        created_at=row.created_at.replace(tzinfo=timezone.utc),
+    )
+
+
+def _metadata(row: Row[Any]) -> ImageMetadata:
+    return ImageMetadata(
         width=row.width,
         height=row.height,
-        bytes=row.bytes,
         format=row.format,
         taken_at=aware(row.taken_at),
         camera=row.camera,
         latitude=row.latitude,
         longitude=row.longitude,
-        created_at=row.created_at.replace(tzinfo=timezone.utc),
     )
 
 

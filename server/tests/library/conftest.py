@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from tsir.library.library import Library
-from tsir.records import Begun, EncoderInfo, FileStat, Hit, NewImage, Vectors
+from tsir.records import Begun, EncoderInfo, FileStat, Hit, ImageMetadata, NewImage, Vectors
 from tsir.settings import Settings
 from tsir.storage.milvus.client import NoSuchVectors
 
@@ -119,11 +119,5 @@ def new_image(
     return NewImage(
         file=FileStat(str(path), len(content.encode()), mtime_ns),
         content_hash=hashlib.sha256(content.encode()).hexdigest(),
-        width=width,
-        height=height,
-        format=format,
-        taken_at=taken_at,
-        camera="Camera",
-        latitude=latitude,
-        longitude=longitude,
+        metadata=ImageMetadata(width, height, format, taken_at, "Camera", latitude, longitude),
     )

@@ -33,7 +33,7 @@ def other(tmp_path: Path) -> Iterator[Library]:
 def shown(hits: list[Hit]) -> list[tuple[object, ...]]:
     """Everything of the hits but their ids, which a restored library gives anew."""
     return [
-        (hit.score, hit.image.paths, hit.image.content_hash, hit.image.taken_at, hit.image.created_at, hit.vector.tobytes()) for hit in hits
+        (hit.score, hit.image.paths, hit.image.content_hash, hit.image.metadata, hit.image.created_at, hit.vector.tobytes()) for hit in hits
     ]
 
 

@@ -17,7 +17,7 @@ from tsir.errors import Conflict, EncoderMismatch, InvalidInput, NotFound
 from tsir.jobs.store import Jobs
 from tsir.library.check import check
 from tsir.library.library import Library
-from tsir.records import Begun, EncoderInfo, FileStat, Filter
+from tsir.records import Begun, EncoderInfo, FileStat, Filter, ImageMetadata
 
 Add = Callable[..., list[Begun]]
 
@@ -398,15 +398,7 @@ def test_facts_of_a_picture_come_back(library: Library, add: Add) -> None:
     taken = datetime(2021, 5, 4, 3, 2, 1, 123456, tzinfo=timezone(timedelta(hours=2)))
     (begun,) = add({"a.jpg": axis(1)}, width=10, height=20, taken_at=taken, location=(-33.9, 151.2))
     image = library.collection("photos").image(begun.id)
-    assert (image.width, image.height, image.format, image.camera, image.latitude, image.longitude) == (
-        10,
-        20,
-        "JPEG",
-        "Camera",
-        -33.9,
-        151.2,
-    )
-    assert image.taken_at == taken
+    assert image.metadata == ImageMetadata(10, 20, "JPEG", taken, "Camera", -33.9, 151.2)
     assert image.created_at.tzinfo is not None
     assert abs(datetime.now(timezone.utc) - image.created_at) < timedelta(minutes=5)
 
@@ -414,10 +406,10 @@ def test_facts_of_a_picture_come_back(library: Library, add: Add) -> None:
 def test_nonsense_in_exif_does_not_stop_an_import(library: Library, photos_folder: Path) -> None:
     library.create("photos", ENCODER)
     item = new_image(photos_folder / "a.jpg", taken_at=datetime(1, 1, 1), location=(float("nan"), float("inf")))
-    (begun,) = library.collection("photos").begin([replace(item, camera="x" * 500 + "\0\udcff")])
+    (begun,) = library.collection("photos").begin([replace(item, metadata=replace(item.metadata, camera="x" * 500 + "\0\udcff"))])
     library.collection("photos").finish([begun.id], axis(1)[None])
-    image = library.collection("photos").image(begun.id)
-    assert (image.taken_at, image.latitude, image.longitude, len(image.camera or "")) == (None, None, None, 255)
+    facts = library.collection("photos").image(begun.id).metadata
+    assert (facts.taken_at, facts.latitude, facts.longitude, len(facts.camera or "")) == (None, None, None, 255)
 
 
 def test_vectors_of_wrong_shape_or_value_are_refused(library: Library, photos_folder: Path) -> None:

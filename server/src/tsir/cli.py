@@ -284,20 +284,18 @@ def backup(
     data_dir: DataDir = None,
 ) -> None:
     """Write the library to one portable file."""
-    from tsir.library.library import Library
+    from tsir.services import backup as service
 
-    with Library.open(_working(configured(data_dir=data_dir))) as library:
-        library.backup(file, pictures)
+    service.backup(_working(configured(data_dir=data_dir)), file, pictures=pictures)
     typer.echo(f"Written: {file}")
 
 
 @app.command()
 def restore(file: Annotated[Path, typer.Argument(help="Archive of `tsir backup`.")], data_dir: DataDir = None) -> None:
     """Add the collections of an archive to the library."""
-    from tsir.library.library import Library
+    from tsir.services import backup as service
 
-    with Library.open(_working(configured(data_dir=data_dir))) as library:
-        names = library.restore(file)
+    names = service.restore(_working(configured(data_dir=data_dir)), file)
     typer.echo(f"Restored: {', '.join(names)}")
 
 

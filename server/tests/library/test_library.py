@@ -276,9 +276,9 @@ def test_a_place_that_was_noted_just_before_a_crash_is_in_the_folder_filter_afte
     library.close()
     with Library.open(library.settings) as again:
         deadline = time.monotonic() + 30
-        while not (hits := search(again, "photos", axis(1), 10, filter=elsewhere)) and time.monotonic() < deadline:
+        while not check(again).clean and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert [hit.image.id for hit in hits] == [before.id]
+        assert [hit.image.id for hit in search(again, "photos", axis(1), 10, filter=elsewhere)] == [before.id]
         assert check(again).clean
 
 

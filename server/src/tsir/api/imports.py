@@ -17,7 +17,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from tsir.api.deps import CollectionName, LibraryDep, RunDep, RunnerDep, StateDep
-from tsir.api.schemas import FolderImport, JobDetail, UrlImport, clean
+from tsir.api.schemas import FolderImport, UrlImport, clean
 from tsir.encoders.loaded import info
 from tsir.errors import InvalidInput, NotFound, StoreUnavailable
 from tsir.importing import archives
@@ -26,12 +26,13 @@ from tsir.media.decode import sniff
 from tsir.media.files import Files
 from tsir.records import Job
 from tsir.services.opening import State
+from tsir.services.views import JobDetail
 
 router = APIRouter(prefix="/api/v1/collections/{name}/imports", tags=["imports"])
 
 MAX_FILES = 10_000
 """Files of one request. More come as a zip, or in several requests."""
-OWNER_HEADER = "X-Tsir-Owner"
+
 """Carries the token of the user who runs the server."""
 MAGIC = 256
 """First bytes that tell a picture or a zip from everything else."""

@@ -10,11 +10,12 @@ from fastapi import APIRouter, Query
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from tsir.api.deps import Id, LibraryDep, RunDep, RunnerDep, StateDep
-from tsir.api.schemas import FailureList, FailureOut, JobDetail, JobList, JobOut, Text
+from tsir.api.schemas import Text
 from tsir.errors import StoreUnavailable
 from tsir.library.library import Library
 from tsir.records import Job
 from tsir.services.opening import State
+from tsir.services.views import FailureList, FailureOut, JobDetail, JobList, JobOut
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 

@@ -10,11 +10,11 @@ import typer
 
 from tsir.commands import remote
 from tsir.commands.terminal import following, print_json, report, say
-from tsir.errors import InvalidInput, NotFound
-from tsir.importing.pipeline import Progress
+from tsir.errors import InvalidInput
 from tsir.jobs.model import Job, JobFailure
+from tsir.jobs.progress import Progress
 from tsir.services.check import check_library
-from tsir.services.imports import submit_folder, submit_reencode
+from tsir.services.imports import own_folder, start_folder, start_reencode
 from tsir.services.jobs import detail
 from tsir.services.opening import STOP_S, Service, opened
 from tsir.services.search import Question
@@ -26,9 +26,7 @@ from tsir.stopwatch import Stopwatch
 
 def load(settings: Settings, folder: Path, collection: str, *, watch: bool, as_json: bool) -> bool:
     """Import a folder; with `watch`, then whatever changes in it. Returns whether it ended well."""
-    folder = folder.expanduser().resolve()
-    if not folder.is_dir():
-        raise NotFound(f"There is no folder {str(folder)!r}.")
+    folder = own_folder(folder)
     server = remote.find(settings)
     if server is not None:
         return _load_by_server(server, folder, collection, watch, as_json)
@@ -37,7 +35,7 @@ def load(settings: Settings, folder: Path, collection: str, *, watch: bool, as_j
         if watch:
             _watch(service, collection, folder)
             return True
-        return _run(service, lambda: submit_folder(service.runner, collection, folder, here=True), f"Importing {folder.name}", as_json)
+        return _run(service, lambda: start_folder(service.runner, collection, folder, here=True), f"Importing {folder.name}", as_json)
 
 
 def _load_by_server(server: remote.Server, folder: Path, collection: str, watch: bool, as_json: bool) -> bool:
@@ -68,7 +66,9 @@ def _watch(service: Service, collection: str, folder: Path) -> None:
 
     say(f"Watching {folder}; Ctrl-C stops.")
     stop = threading.Event()
-    worker = threading.Thread(target=watch, args=(service.library, service.encoders.main, service.settings, collection, folder, stop), kwargs={"on_import": tell})
+    worker = threading.Thread(
+        target=watch, args=(service.library, service.encoders.main, service.settings, collection, folder, stop), kwargs={"on_import": tell}
+    )
     worker.start()
     try:
         while worker.is_alive():
@@ -91,7 +91,7 @@ def reencode(settings: Settings, collection: str, encoder: str, *, as_json: bool
         report(job, as_json=as_json)
         return job.state == "done"
     with opened(settings) as service:
-        return _run(service, lambda: submit_reencode(service.runner, collection, encoder), what, as_json)
+        return _run(service, lambda: start_reencode(service.runner, collection, encoder), what, as_json)
 
 
 def _run(service: Service, submit: Callable[[], Job], what: str, as_json: bool) -> bool:
@@ -104,7 +104,7 @@ def _run(service: Service, submit: Callable[[], Job], what: str, as_json: bool) 
         raise
     finally:
         service.runner.stop(STOP_S)
-    report(detail(service.library, service.jobs, job), as_json=as_json)
+    report(JobDetail.of_detail(detail(service.library, service.jobs, job)), as_json=as_json)
     return job.state == "done"
 
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from tsir.jobs.model import JobFailure
 from tsir.media.decode import SUFFIXES
-from tsir.records import FileStat, JobFailure
+from tsir.paging import chunks
+from tsir.records import FileStat
 
 BATCH = 500
 """Files per batch: one catalog query each."""
@@ -37,14 +39,7 @@ def scan(folder: Path, roots: Sequence[Path] = ()) -> Iterator[Batch]:
     Hidden files and folders are left out. Links are followed where they stay inside the folder or one of `roots`; what they lead to is
     seen after the rest, and no folder is visited twice.
     """
-    batch: list[Item | JobFailure] = []
-    for found in _walk(folder, (folder.resolve(), *roots)):
-        batch.append(found)
-        if len(batch) >= BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    return chunks(_walk(folder, (folder.resolve(), *roots)), BATCH)
 
 
 def count(folder: Path, roots: Sequence[Path], stopped: Callable[[], bool]) -> int | None:

@@ -15,15 +15,12 @@ from typing import Any
 from PIL.Image import Image
 
 from tsir.errors import InvalidInput
-from tsir.library.library import SPARE_HITS
+from tsir.library.collection import MAX_WINDOW
 from tsir.records import Filter
-from tsir.storage.milvus.client import MAX_RESULTS
 
 PARTS = ("text", "not_text", "sketch", "image", "like")
 """Names of the query parts, as used for weights and shares."""
 MAX_LIMIT = 1000
-MAX_WINDOW = MAX_RESULTS - SPARE_HITS
-"""Bound on offset + limit: what Milvus can return, less what the library fetches beyond what is asked."""
 MAX_WEIGHT = 100.0
 """A hundred times another part is already "only this"; larger numbers lose the other part to float32."""
 

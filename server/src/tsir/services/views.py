@@ -14,8 +14,9 @@ from urllib.parse import quote
 from pydantic import BaseModel, Field, TypeAdapter
 
 from tsir import records
-from tsir.jobs.model import Job, JobFailure, JobState
+from tsir.jobs.model import Job, JobState
 from tsir.searching.search import Found, FoundHit
+from tsir.services import jobs
 from tsir.stopwatch import Stopwatch
 
 OWNER_HEADER = "X-Tsir-Owner"
@@ -163,7 +164,7 @@ class JobOut(BaseModel):
 
     id: int
     collection: str
-    kind: str
+    kind: str = Field(json_schema_extra={"enum": [*jobs.KINDS.names()]})
     source: str = Field(description="What is imported, for people.")
     state: JobState
     cancelling: bool = Field(description="Cancelling was asked; the work has not stopped yet.")
@@ -190,9 +191,14 @@ class JobDetail(JobOut):
     image_ids: list[int] = Field(description="Pictures of an upload once it is done (the first hundred); empty otherwise.")
 
     @classmethod
-    def with_failures(cls, job: Job, failures: list[JobFailure], image_ids: list[int]) -> JobDetail:
-        listed = [FailureOut(path=failure.path, reason=failure.reason) for failure in failures]
-        return cls(**_job_fields(job), failures=listed, image_ids=image_ids)
+    def of_detail(cls, detail: jobs.JobDetail) -> JobDetail:
+        listed = [FailureOut(path=failure.path, reason=failure.reason) for failure in detail.failures]
+        return cls(**_job_fields(detail.job), failures=listed, image_ids=list(detail.image_ids))
+
+    @classmethod
+    def new(cls, job: Job) -> JobDetail:
+        """A job that was queued just now."""
+        return cls.of_detail(jobs.JobDetail(job, jobs.title(job)))
 
 
 class JobList(BaseModel):
@@ -219,13 +225,4 @@ def _image_fields(image: records.Image) -> dict[str, Any]:
 
 
 def _job_fields(job: Job) -> dict[str, Any]:
-    return {**{name: getattr(job, name) for name in JobOut.model_fields if name != "source"}, "source": source(job)}
-
-
-def source(job: Job) -> str:
-    """What a job works on, in a few words."""
-    spec = job.spec
-    for key, singular in (("urls", "address"), ("files", "file")):
-        if isinstance(items := spec.get(key), list):
-            return f"{len(items)} {singular}" if len(items) == 1 else f"{len(items)} {singular}{'es' if key == 'urls' else 's'}"
-    return str(spec.get("folder") or spec.get("encoder") or job.kind)
+    return {**{name: getattr(job, name) for name in JobOut.model_fields if name != "source"}, "source": jobs.title(job)}

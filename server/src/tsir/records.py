@@ -54,24 +54,35 @@ class FileStat:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageMetadata:
+    """What a picture says about itself: the same facts from the decoder to the answer of a search."""
+
+    width: int
+    """Pixels, as shown (after EXIF orientation)."""
+    height: int
+    format: str
+    """A name of `tsir.media.formats`: "JPEG", "PNG", "WEBP", ..."""
+    taken_at: datetime | None = None
+    """Capture time. The decoder gives the camera's clock without a zone, which the catalog takes as UTC: most cameras record none."""
+    camera: str | None = None
+    latitude: float | None = None
+    """Degrees, north positive."""
+    longitude: float | None = None
+    """Degrees, east positive."""
+
+    @property
+    def located(self) -> bool:
+        return self.latitude is not None and self.longitude is not None
+
+
+@dataclass(frozen=True, slots=True)
 class NewImage:
     """A decoded picture on its way into the catalog."""
 
     file: FileStat
     content_hash: str
     """Hex sha256 of the file's bytes."""
-    width: int
-    """Pixels, as shown (after EXIF orientation)."""
-    height: int
-    format: str
-    """As Pillow names it: "JPEG", "PNG", "WEBP", ..."""
-    taken_at: datetime | None = None
-    """A naive time is taken as UTC: most cameras record none."""
-    camera: str | None = None
-    latitude: float | None = None
-    """Degrees, north positive."""
-    longitude: float | None = None
-    """Degrees, east positive."""
+    metadata: ImageMetadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +94,9 @@ class Image:
     paths: tuple[str, ...]
     """Every place it lies, the oldest first; never empty."""
     content_hash: str
-    width: int
-    height: int
     bytes: int
-    format: str
-    taken_at: datetime | None
-    camera: str | None
-    latitude: float | None
-    longitude: float | None
+    """Size of the file."""
+    metadata: ImageMetadata
     created_at: datetime
 
     @property

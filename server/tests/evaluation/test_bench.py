@@ -44,7 +44,7 @@ def test_multiplied_pictures_differ_in_bytes_and_not_in_pixels(tmp_path: Path) -
     folder = bench._multiplied(files, 20, tmp_path / "many", bench._silent)
     pictures = [open_picture(path, max_bytes=10**6, max_pixels=10**6) for path in sorted(folder.iterdir())]
     assert len({picture.content_hash for picture in pictures}) == 20
-    assert {(picture.width, picture.height) for picture in pictures} == {(40, 30)}
+    assert {(picture.metadata.width, picture.metadata.height) for picture in pictures} == {(40, 30)}
 
 
 def test_exact_search_in_chunks_is_exact_search() -> None:

@@ -53,7 +53,7 @@ def copy_noted(library: Library, path: Path) -> None:
     copy = path.with_name(f"copy-{path.name}")
     copy.write_bytes(path.read_bytes())
     file = FileStat(str(copy), copy.stat().st_size, copy.stat().st_mtime_ns)
-    library.begin(NAME, [NewImage(file, first.content_hash, first.width, first.height, first.format)])
+    library.begin(NAME, [NewImage(file, first.content_hash, first.metadata)])
 
 
 def assert_whole(library: Library, expected: int) -> None:
@@ -98,7 +98,7 @@ def test_bad_files_are_listed_with_reasons_and_good_ones_are_found(
     assert Path(best.image.path).name == "cmyk.jpg"
     rotated = library.find_path(str(album / "rotated.jpg"))
     assert rotated is not None
-    assert (rotated.width, rotated.height) == (32, 64)
+    assert (rotated.metadata.width, rotated.metadata.height) == (32, 64)
     assert_whole(library, 5)
 
 

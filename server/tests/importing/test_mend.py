@@ -21,7 +21,7 @@ def begin(library: Library, encoder: FakeEncoder, folder: Path, colours: list[st
         Image.new("RGB", (20, 10), colour).save(path)
         picture = open_picture(path, max_bytes=10**6, max_pixels=10**6)
         stat = FileStat(str(path), path.stat().st_size, path.stat().st_mtime_ns)
-        items.append(NewImage(stat, picture.content_hash, picture.width, picture.height, picture.format))
+        items.append(NewImage(stat, picture.content_hash, picture.metadata))
     return [begun.id for begun in library.begin("album", items)]
 
 

@@ -49,7 +49,7 @@ def test_names_are_words_a_person_would_type(folder: Path) -> None:
 def test_pictures_are_opened_by_the_importer_and_show_something_on_white(folder: Path) -> None:
     for path in pictures(folder):
         picture = open_picture(path, max_bytes=2**20, max_pixels=10**6)
-        assert (picture.width, picture.height) == (samples.SIDE, samples.SIDE)
+        assert (picture.metadata.width, picture.metadata.height) == (samples.SIDE, samples.SIDE)
         assert picture.image.getpixel((0, 0)) == (255, 255, 255), path.stem
         low, high = picture.image.convert("L").getextrema()
         assert isinstance(low, int) and low < 120 and high == 255, path.stem

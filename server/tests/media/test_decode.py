@@ -62,7 +62,7 @@ def near(image: Image.Image, xy: tuple[int, int], colour: tuple[int, int, int], 
 )
 def test_every_format_opens_as_rgb(format: str, options: dict[str, Any], name: str) -> None:
     picture = opened(saved(scene(), format, **options))
-    assert (picture.format, picture.width, picture.height, picture.image.mode) == (name, 64, 48, "RGB")
+    assert (picture.metadata.format, picture.metadata.width, picture.metadata.height, picture.image.mode) == (name, 64, 48, "RGB")
     assert near(picture.image, (8, 24), RED, 12)
 
 
@@ -70,7 +70,7 @@ def test_heic_opens() -> None:
     file = io.BytesIO()
     pillow_heif.from_pillow(scene()).save(file, quality=95)
     picture = opened(file.getvalue())
-    assert (picture.format, picture.image.size) == ("HEIC", (64, 48))
+    assert (picture.metadata.format, picture.image.size) == ("HEIC", (64, 48))
     assert near(picture.image, (8, 24), RED, 12)
 
 
@@ -116,7 +116,7 @@ def test_gif_gives_its_first_frame() -> None:
 
 def test_one_pixel_is_a_picture() -> None:
     picture = opened(saved(Image.new("RGB", (1, 1), RED), "PNG"), min_side=768)
-    assert (picture.width, picture.height, picture.image.getpixel((0, 0))) == (1, 1, RED)
+    assert (picture.metadata.width, picture.metadata.height, picture.image.getpixel((0, 0))) == (1, 1, RED)
 
 
 @pytest.mark.parametrize("format", ["JPEG", "TIFF", "PNG", "WEBP", "AVIF"])
@@ -127,7 +127,7 @@ def test_exif_orientation_is_applied_once(format: str, orientation: int) -> None
     exif = Image.Exif()
     exif[0x0112] = orientation
     picture = opened(saved(upright.transpose(turn), format, exif=exif, **({"quality": 95} if format != "PNG" else {})))
-    assert (picture.width, picture.height, picture.image.size) == (64, 48, (64, 48))
+    assert (picture.metadata.width, picture.metadata.height, picture.image.size) == (64, 48, (64, 48))
     assert near(picture.image, (8, 24), RED, 15)
 
 
@@ -153,7 +153,7 @@ def test_reduced_decode_keeps_the_sides_asked_for() -> None:
     image = Image.new("RGB", (4001, 3001), RED)
     for data in (saved(image, "JPEG"), saved(image, "PNG", compress_level=1)):
         picture = opened(data, min_side=224, min_long_side=768)
-        assert (picture.width, picture.height) == (4001, 3001)
+        assert (picture.metadata.width, picture.metadata.height) == (4001, 3001)
         assert 768 <= max(picture.image.size) < 2 * 768
         assert opened(data).image.size == (4001, 3001)
 
@@ -164,9 +164,9 @@ def test_facts_from_exif() -> None:
     exif.get_ifd(0x8769)[0x9003] = "2019:07:21 18:03:59"
     exif.get_ifd(0x8825).update({1: "S", 2: (33.0, 51.0, 36.0), 3: "E", 4: (151.0, 12.0, 40.0)})
     picture = opened(saved(scene(), "JPEG", exif=exif))
-    assert (picture.taken_at, picture.camera) == (datetime(2019, 7, 21, 18, 3, 59), "Canon EOS 5D")
-    assert picture.latitude == pytest.approx(-33.86)
-    assert picture.longitude == pytest.approx(151.2111, abs=1e-4)
+    assert (picture.metadata.taken_at, picture.metadata.camera) == (datetime(2019, 7, 21, 18, 3, 59), "Canon EOS 5D")
+    assert picture.metadata.latitude == pytest.approx(-33.86)
+    assert picture.metadata.longitude == pytest.approx(151.2111, abs=1e-4)
 
 
 def test_broken_facts_are_no_facts() -> None:
@@ -174,7 +174,12 @@ def test_broken_facts_are_no_facts() -> None:
     exif[0x0132] = "0000:00:00 00:00:00"
     exif.get_ifd(0x8825).update({1: "N", 2: (0.0, 0.0, 0.0), 3: "E", 4: (0.0, 0.0, 0.0)})
     picture = opened(saved(scene(), "JPEG", exif=exif))
-    assert (picture.taken_at, picture.camera, picture.latitude, picture.longitude) == (None, None, None, None)
+    assert (picture.metadata.taken_at, picture.metadata.camera, picture.metadata.latitude, picture.metadata.longitude) == (
+        None,
+        None,
+        None,
+        None,
+    )
 
 
 def test_empty_file_and_text_are_named() -> None:

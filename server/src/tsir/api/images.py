@@ -96,7 +96,7 @@ async def read_thumbnail(
 def original(image: Image) -> Response:
     """The file of a catalogued picture, from the first place where it still lies. Raises NotFound when it is gone. Blocking."""
     path = _existing(image)
-    media_type = MEDIA_TYPES.get(image.format.upper())
+    media_type = MEDIA_TYPES.get(image.metadata.format.upper())
     headers = {"Cache-Control": "private, no-cache"}
     if media_type is None:
         return FileResponse(path, media_type="application/octet-stream", headers=headers, filename=path.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -260,6 +261,7 @@ def _image_fields(image: records.Image) -> dict[str, Any]:
     url = image_url(image)
     return {
         **{name: getattr(image, name) for name in ImageOut.model_fields if hasattr(image, name)},
+        **asdict(image.metadata),
         "paths": list(image.paths),
         "file_url": f"{url}/file",
         # The content is part of the address: ids start again in a fresh library, and thumbnails may be cached for ever.

@@ -93,7 +93,7 @@ class Import:
                 self._files.write_thumbnails(picture.content_hash, picture.image)
             except OSError as error:  # a full disk: they are made again when they are asked for
                 log.warning("No thumbnails of %s: %s", item.name, error)
-            return _Decoded(_new_image(item, picture), photo_for(self._encoder, picture))
+            return _Decoded(NewImage(item.file, picture.content_hash, picture.metadata), photo_for(self._encoder, picture))
         except (InvalidImage, TooLarge) as error:
             if self._files.is_upload(item.file.path) and not isinstance(error, Unreadable):
                 self.refused.append(item.file.path)
@@ -149,17 +149,3 @@ def read_again(image: StoredImage, settings: Settings, least: tuple[int, int] | 
             return picture
         reason = "The file holds another picture now: import its folder again."
     return JobFailure(image.path, reason)
-
-
-def _new_image(item: Item, picture: Picture) -> NewImage:
-    return NewImage(
-        file=item.file,
-        content_hash=picture.content_hash,
-        width=picture.width,
-        height=picture.height,
-        format=picture.format,
-        taken_at=picture.taken_at,
-        camera=picture.camera,
-        latitude=picture.latitude,
-        longitude=picture.longitude,
-    )

@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from tsir.errors import Conflict, InvalidInput, TsirError
 from tsir.library.library import NAME, Library
 from tsir.library.stores import RESTORING
 from tsir.media.files import write_atomic
-from tsir.records import EncoderInfo, FileStat, Image, NewImage, Vectors
+from tsir.records import EncoderInfo, FileStat, Image, ImageMetadata, NewImage, Vectors
 from tsir.storage.sql.collections import Ref
 
 FORMAT = 1
@@ -84,13 +85,8 @@ def _write_chunk(library: Library, archive: zipfile.ZipFile, ref: Ref, name: str
     for image in kept:
         row = {
             "content_hash": image.content_hash,
-            "width": image.width,
-            "height": image.height,
-            "format": image.format,
-            "taken_at": image.taken_at.isoformat() if image.taken_at else None,
-            "camera": image.camera,
-            "latitude": image.latitude,
-            "longitude": image.longitude,
+            **asdict(image.metadata),
+            "taken_at": image.metadata.taken_at.isoformat() if image.metadata.taken_at else None,
             "created_at": image.created_at.isoformat(),
             "places": [_place(library, file) for file in places.get(image.id, [])],
         }
@@ -200,20 +196,16 @@ def _read_chunk(library: Library, archive: zipfile.ZipFile, ref: Ref, name: str,
         if not re.fullmatch("[0-9a-f]{64}", content_hash):
             raise ValueError(f"{content_hash!r} is no content hash")
         created[content_hash] = datetime.fromisoformat(row["created_at"])
-        items += [
-            NewImage(
-                file=file,
-                content_hash=content_hash,
-                width=int(row["width"]),
-                height=int(row["height"]),
-                format=str(row["format"]),
-                taken_at=datetime.fromisoformat(row["taken_at"]) if row["taken_at"] else None,
-                camera=row["camera"],
-                latitude=row["latitude"],
-                longitude=row["longitude"],
-            )
-            for file in _files(library, archive, row, pictures)
-        ]
+        metadata = ImageMetadata(
+            width=int(row["width"]),
+            height=int(row["height"]),
+            format=str(row["format"]),
+            taken_at=datetime.fromisoformat(row["taken_at"]) if row["taken_at"] else None,
+            camera=row["camera"],
+            latitude=row["latitude"],
+            longitude=row["longitude"],
+        )
+        items += [NewImage(file, content_hash, metadata) for file in _files(library, archive, row, pictures)]
     collection = library.handle(ref)
     begun = collection.begin(items, created)
     collection.finish([begun[index].id for index in first], vectors)

@@ -20,7 +20,8 @@ from tsir.library.steps import Step
 from tsir.library.stores import ERASE_BATCH, FLAT_LIMIT, Stores, unit_rows
 from tsir.paging import chunks, decode_cursor, encode_cursor
 from tsir.records import Begun, CollectionState, CollectionSummary, EncoderInfo, FileStat, Filter, Hit, Image, NewImage, Swept, Vectors
-from tsir.storage.milvus.client import MAX_RESULTS, VECTOR_BYTES_PER_REPLY, Consistency, NoSuchVectors
+from tsir.stopwatch import Stopwatch
+from tsir.storage.milvus.client import MAX_RESULTS, VECTOR_BYTES_PER_REPLY, NoSuchVectors
 from tsir.storage.sql.collections import Ref
 from tsir.storage.sql.locations import BeingDeleted
 from tsir.storage.sql.values import CHUNK
@@ -292,30 +293,34 @@ class Collection:
         except NoSuchVectors:
             return {}
 
-    def search(self, vector: Vectors, limit: int, offset: int = 0, filter: Filter | None = None, *, strong: bool = False) -> list[Hit]:
+    def search(
+        self, vector: Vectors, limit: int, offset: int = 0, filter: Filter | None = None, watch: Stopwatch | None = None
+    ) -> list[Hit]:
         """The `limit` best ready images after the first `offset`, scores falling (equal scores by id).
 
-        `vector` is float32 [dim], unit length. `strong` sees every finished write, at a price on a Milvus server; otherwise a write may
-        take a moment to be found. Raises InvalidInput when offset + limit exceed what Milvus can return (16,384).
+        `vector` is float32 [dim], unit length. On a Milvus server a write may take a moment to be found. `watch` counts the laps "search"
+        (vectors) and "rows". Raises InvalidInput when offset + limit exceed what Milvus can return (16,384).
         """
+        watch = watch or Stopwatch()
         stores, ref = self._stores, self.ref
         query = _unit(ref, vector)
         if limit < 1 or offset < 0 or offset + limit > MAX_WINDOW:
             raise InvalidInput(f"Results can be shown up to number {MAX_WINDOW}; asked for were {limit} from {offset} on.")
         expression = stores.vectors.expression(filter)
-        consistency: Consistency = "Strong" if strong else "Bounded"
         k = offset + limit + SPARE_HITS
         while True:
             with_vectors = k * query.nbytes <= VECTOR_BYTES_PER_REPLY
             try:
-                found = stores.vectors.search(stores.vectors_name(ref), query, k, ref.index, expression, consistency, with_vectors)
+                found = stores.vectors.search(stores.vectors_name(ref), query, k, ref.index, expression, "Bounded", with_vectors)
             except NoSuchVectors:
                 served, ref = ref, self._now()
                 if ref.generation != served.generation:  # re-encoded since we looked
                     _check_dim(ref, query)
                     continue
                 found = []
+            watch.lap("search")
             images = stores.catalog.images.ready(ref, [hit.id for hit in found])
+            watch.lap("rows")
             ready = [hit.score for hit in found if hit.id in images]
             # Which of several equal scores belong on this page, their ids decide: all of them must be here.
             complete = len(ready) > offset + limit and (
@@ -326,9 +331,12 @@ class Collection:
             k = min(MAX_RESULTS, 2 * k)
         if with_vectors:
             vectors = {hit.id: hit.vector for hit in found if hit.vector is not None and hit.id in images}
-            return _hits(query, vectors, images)[offset : offset + limit]
-        page = [hit.id for hit in found if hit.id in images][offset : offset + limit]
-        return _hits(query, stores.vectors.get(stores.vectors_name(ref), page, consistency), images)
+        else:
+            page = [hit.id for hit in found if hit.id in images][offset : offset + limit]
+            vectors, offset = stores.vectors.get(stores.vectors_name(ref), page, "Bounded"), 0
+        hits = _hits(query, vectors, images)[offset : offset + limit]
+        watch.lap("search")
+        return hits
 
 
 def expect(ref: Ref, encoder: EncoderInfo) -> None:

@@ -137,4 +137,7 @@ def unit_rows(ids: Sequence[int], vectors: Vectors, dim: int) -> dict[int, Vecto
 
 
 def _scalars(facts: Facts) -> Scalars:
-    return Scalars(milliseconds(facts.taken_at), facts.width, facts.height, facts.format, facts.located, folder_hashes(facts.paths))
+    picture = facts.metadata
+    return Scalars(
+        milliseconds(picture.taken_at), picture.width, picture.height, picture.format, picture.located, folder_hashes(facts.paths)
+    )

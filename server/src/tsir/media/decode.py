@@ -35,6 +35,7 @@ from PIL.Image import Exif, Image, Transpose
 
 from tsir.encoders.base import Encoder
 from tsir.errors import InvalidImage, TooLarge
+from tsir.records import ImageMetadata
 
 SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .bmp .dib .tif .tiff .heic .heif .hif .avif .avifs".split()  # noqa: SIM905
@@ -67,21 +68,10 @@ class Picture:
     """8-bit RGB in sRGB, upright, transparency on white; smaller than the file's picture when a reduced decode was allowed."""
     as_stored: Image
     """The same without colour management, RGB values as the file has them; `image` itself where that makes no difference."""
-    width: int
-    """Of the full picture as shown, pixels."""
-    height: int
-    format: str
-    """JPEG, PNG, WEBP, GIF, BMP, TIFF, HEIC or AVIF."""
-    bytes: int
+    metadata: ImageMetadata
+    """Sizes are those of the full picture as shown."""
     content_hash: str
     """Hex sha256 of the file's bytes."""
-    taken_at: datetime | None = None
-    """Capture time as the camera's clock showed it: no time zone."""
-    camera: str | None = None
-    latitude: float | None = None
-    """Degrees, north positive."""
-    longitude: float | None = None
-    """Degrees, east positive."""
 
 
 def open_picture(
@@ -210,18 +200,8 @@ def _decode(data: bytes, kind: str, max_pixels: int, least: tuple[int, int] | No
             as_stored = image if same else as_stored.transpose(turn)
         if turn in _SIDEWAYS:
             width, height = height, width
-    return Picture(
-        image,
-        as_stored,
-        width,
-        height,
-        kind,
-        len(data),
-        hashlib.sha256(data).hexdigest(),
-        exif.taken_at,
-        exif.camera,
-        *exif.position,
-    )
+    metadata = ImageMetadata(width, height, kind, exif.taken_at, exif.camera, *exif.position)
+    return Picture(image, as_stored, metadata, hashlib.sha256(data).hexdigest())
 
 
 _heif_lock = threading.Lock()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection, Row
 
 from tsir.errors import EncoderMismatch, InvalidInput
 from tsir.paging import chunks
-from tsir.records import Image
+from tsir.records import Image, ImageMetadata
 from tsir.storage.sql.collections import Collections, Ref
 from tsir.storage.sql.engine import Database
 from tsir.storage.sql.schema import collections, images, locations
@@ -25,11 +25,7 @@ class Facts:
 
     id: int
     state: str
-    width: int
-    height: int
-    format: str
-    taken_at: datetime | None
-    located: bool
+    metadata: ImageMetadata
     stale: bool
     paths: tuple[str, ...]
 
@@ -56,9 +52,7 @@ class Images:
             rows = connection.execute(query.with_for_update() if lock else query).all()
             paths = _paths(connection, part)
             for row in rows:
-                located = row.latitude is not None and row.longitude is not None
-                places = tuple(paths.get(row.id, ()))
-                found[row.id] = Facts(row.id, row.state, row.width, row.height, row.format, aware(row.taken_at), located, row.stale, places)
+                found[row.id] = Facts(row.id, row.state, _metadata(row), row.stale, tuple(paths.get(row.id, ())))
         return found
 
     def settle(self, ref: Ref, written: Mapping[int, Facts]) -> tuple[list[int], list[int]]:
@@ -261,13 +255,19 @@ def _image(name: str, row: Row[Any], paths: Sequence[str]) -> Image:
         collection=name,
         paths=tuple(paths),
         content_hash=row.content_hash,
+        bytes=row.bytes,
+        metadata=_metadata(row),
+        created_at=row.created_at.replace(tzinfo=timezone.utc),
+    )
+
+
+def _metadata(row: Row[Any]) -> ImageMetadata:
+    return ImageMetadata(
         width=row.width,
         height=row.height,
-        bytes=row.bytes,
         format=row.format,
         taken_at=aware(row.taken_at),
         camera=row.camera,
         latitude=row.latitude,
         longitude=row.longitude,
-        created_at=row.created_at.replace(tzinfo=timezone.utc),
     )

@@ -234,18 +234,19 @@ class Locations:
 
 
 def _image_row(collection_id: int, item: NewImage, created_at: datetime) -> dict[str, Any]:
+    facts = item.metadata
     return {
         "collection_id": collection_id,
         "content_hash": item.content_hash,
         "state": "pending",
-        "width": item.width,
-        "height": item.height,
+        "width": facts.width,
+        "height": facts.height,
         "bytes": item.file.bytes,
-        "format": item.format[:32],
-        "taken_at": utc(item.taken_at),
-        "camera": storable(item.camera, 255),
-        "latitude": finite(item.latitude),
-        "longitude": finite(item.longitude),
+        "format": facts.format[:32],
+        "taken_at": utc(facts.taken_at),
+        "camera": storable(facts.camera, 255),
+        "latitude": finite(facts.latitude),
+        "longitude": finite(facts.longitude),
         "created_at": utc(created_at),
         "stale": False,
         "next_generation": None,

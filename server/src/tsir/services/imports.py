@@ -99,7 +99,7 @@ def submit_uploads(runner: JobRunner, library: Library, name: str, uploads: Iter
 def submit_picture(runner: JobRunner, library: Library, settings: Settings, name: str, data: bytes, label: str) -> Job:
     """Import one picture; what is none is refused at once. Raises InvalidImage and TooLarge."""
     picture = open_picture(data, max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels, min_side=1)
-    return submit_kept(runner, name, [(library.files.save_upload(data, picture.format), label)])
+    return submit_kept(runner, name, [(library.files.save_upload(data, picture.metadata.format), label)])
 
 
 def submit_kept(runner: JobRunner, name: str, kept: Sequence[tuple[Path, str]]) -> Job:

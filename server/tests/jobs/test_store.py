@@ -104,9 +104,7 @@ def worker() -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 @LINUX
-def test_job_of_a_process_that_died_here_is_taken_over_at_once(
-    jobs: Jobs, job: Job, worker: tuple[subprocess.Popen[str], str]
-) -> None:
+def test_job_of_a_process_that_died_here_is_taken_over_at_once(jobs: Jobs, job: Job, worker: tuple[subprocess.Popen[str], str]) -> None:
     process, name = worker
     jobs.claim(name)
     assert jobs.claim("heir") is None
@@ -121,9 +119,7 @@ def test_job_of_a_process_that_died_here_is_taken_over_at_once(
 
 
 @LINUX
-def test_cancelled_job_of_a_process_that_died_here_is_over_at_once(
-    jobs: Jobs, job: Job, worker: tuple[subprocess.Popen[str], str]
-) -> None:
+def test_cancelled_job_of_a_process_that_died_here_is_over_at_once(jobs: Jobs, job: Job, worker: tuple[subprocess.Popen[str], str]) -> None:
     process, name = worker
     jobs.claim(name)
     jobs.cancel(job.id)
@@ -226,7 +222,7 @@ def test_many_failures_at_once(jobs: Jobs, job: Job) -> None:
     assert len(jobs.failures(job.id, limit=5000)) == 2000
 
 
-def test_jobs_are_listed_newest_first(jobs: Jobs, job: Job) -> None:
+def test_jobs_are_listed_newest_first(library: Library, jobs: Jobs, job: Job) -> None:
     library.create("others", ENCODER)
     other = jobs.create("others", "reencode", {})
     assert [entry.id for entry in jobs.list()] == [other.id, job.id]

@@ -35,7 +35,8 @@ def _run(work: Work[ReencodeSpec], tools: Tools) -> str | None:
     reencoding = work.line.patiently(tools.library.reencoding, work.job.collection)
     collection = work.line.patiently(tools.library.collection, work.job.collection)
     work.confirm()
-    return reencode(tools.workshop, collection, reencoding, tools.encoders(work.spec.encoder), work.progress, work.line)
+    encoder = tools.encoders.named(work.spec.encoder)
+    return reencode(tools.workshop, collection, reencoding, encoder, work.progress, work.line)
 
 
 REENCODE = Kind("reencode", ReencodeSpec, _run, title=lambda spec: spec.encoder)

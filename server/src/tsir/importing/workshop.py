@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from PIL.Image import Image
 
@@ -47,13 +47,20 @@ class Workshop:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+class Encoders(Protocol):
+    """Where encoders come from."""
+
+    def named(self, name: str) -> Encoder:
+        """The encoder of a name, as `Encoder.name` and MODEL call it. May raise EncoderUnavailable."""
+        ...
+
+
 @dataclass(frozen=True)
 class Tools:
     """What jobs on pictures work with."""
 
     workshop: Workshop
-    encoders: Callable[[str], Encoder]
-    """The encoder of a name, as `Encoder.name` and MODEL call it; may raise EncoderUnavailable."""
+    encoders: Encoders
     allowed: Callable[[IPAddress], bool] = is_public
     """Which addresses pictures may be fetched from: others than the public ones are for tests."""
 
@@ -70,9 +77,9 @@ class Tools:
 
         Raises EncoderMismatch when the collection is of another.
         """
-        encoder = self.encoders(self.settings.model)
+        encoder = self.encoders.named(self.settings.model)
         if collection.state == "reencoding" and encoder.fingerprint != collection.encoder.fingerprint:
-            encoder = self.encoders(collection.encoder.name)
+            encoder = self.encoders.named(collection.encoder.name)
         collection.expect(info(encoder))
         return encoder
 

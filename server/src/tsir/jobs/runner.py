@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic
+from typing import Any
 
 from tsir.errors import NotFound, StoreUnavailable, TsirError
 from tsir.jobs.kinds import Again, Kind, Kinds, S, T, Work
@@ -38,15 +38,15 @@ class _Running:
     """Why the catalog does not take the job's progress."""
 
 
-class JobRunner(Generic[T]):
+class JobRunner:
     """Claims jobs, runs them, and tells the catalog how they go. Safe to use from many threads."""
 
     def __init__(self, jobs: Jobs, kinds: Kinds[T], tools: T) -> None:
         """`tools` is what the kinds work with; it is closed by `stop`."""
         self.worker = worker_name()
         self.jobs = jobs
-        self.kinds = kinds
-        self._tools = tools
+        self.kinds: Kinds[Any] = kinds
+        self._tools: Any = tools
         self._running: dict[int, _Running] = {}
         self._lock = threading.Lock()
         self._claiming = threading.Lock()
@@ -58,7 +58,7 @@ class JobRunner(Generic[T]):
 
     # Asking for work
 
-    def submit(self, collection: str, kind: Kind[S, T], spec: S, *, here: bool = False, once: bool = False) -> Job:
+    def submit(self, collection: str, kind: Kind[S, Any], spec: S, *, here: bool = False, once: bool = False) -> Job:
         """Queue work on a collection. Raises NotFound when there is no such collection.
 
         With `here` this process starts at once: for what other workers may not see. With `once` returns the job that is at the very same

@@ -169,10 +169,10 @@ class Jobs:
 
     def requeue_orphans(self) -> int:
         """Queue the running jobs again, and return how many: only for the one process that may open the library."""
-        return self._database.write(lambda connection: self._apply(connection, "lose", sa.true())["queued"])
+        return self._database.write(lambda connection: self._apply(connection, "lose", sa.true()).get("queued", 0))
 
     def _apply(self, connection: Connection, event: Event, where: sa.ColumnElement[bool], **values: Any) -> dict[Phase, int]:
-        """Let an event happen to the jobs that match; returns how many came into which phase. Empty when it concerned none."""
+        """Let an event happen to the jobs that match; returns how many came into which phases."""
         now = self._database.now(connection)
         moved: dict[Phase, int] = {}
         for before, after in TRANSITIONS[event].items():  # in this order no statement finds what an earlier one has moved

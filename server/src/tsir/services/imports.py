@@ -16,12 +16,12 @@ from tsir.importing.job import IMPORT, FolderSource, ImportSpec, UploadSource, U
 from tsir.importing.reencode import REENCODE, ReencodeSpec
 from tsir.importing.scan import printable
 from tsir.jobs.model import Job
+from tsir.jobs.runner import JobRunner
 from tsir.library.collection import Collection
 from tsir.library.library import Library
 from tsir.media.decode import open_picture, sniff
 from tsir.media.files import Files
 from tsir.records import EncoderInfo
-from tsir.services.jobs import Runner
 from tsir.settings import Settings
 
 MAX_LABEL = 1000
@@ -55,7 +55,7 @@ def own_folder(path: str | Path) -> Path:
     raise NotFound(f"There is no folder {str(path)!r}.")
 
 
-def start_folder(runner: Runner, name: str, folder: Path, *, here: bool = False) -> Job:
+def submit_folder(runner: JobRunner, name: str, folder: Path, *, here: bool = False) -> Job:
     """Import a folder of this server; pictures that vanished from it are forgotten at the end.
 
     Returns the job that is at it already, if there is one. Whether the folder may be imported is for the caller to check
@@ -66,7 +66,7 @@ def start_folder(runner: Runner, name: str, folder: Path, *, here: bool = False)
     return runner.submit(name, IMPORT, ImportSpec(FolderSource(folder=str(folder))), here=here, once=True)
 
 
-def start_urls(runner: Runner, name: str, urls: Sequence[str]) -> Job:
+def submit_urls(runner: JobRunner, name: str, urls: Sequence[str]) -> Job:
     """Fetch pictures from the web and import them."""
     addresses = tuple(dict.fromkeys(url.strip() for url in urls if url.strip()))
     if not addresses:
@@ -74,7 +74,7 @@ def start_urls(runner: Runner, name: str, urls: Sequence[str]) -> Job:
     return runner.submit(name, IMPORT, ImportSpec(UrlSource(urls=addresses)))
 
 
-def start_uploads(runner: Runner, library: Library, name: str, uploads: Iterable[tuple[str, BinaryIO]]) -> Job:
+def submit_uploads(runner: JobRunner, library: Library, name: str, uploads: Iterable[tuple[str, BinaryIO]]) -> Job:
     """Keep files on disk that were sent (the name that the sender gave, its bytes), then queue their import; all or nothing.
 
     They may be pictures, zips of pictures, or anything: the import says what it cannot read. Raises StoreUnavailable when the disk does
@@ -86,7 +86,7 @@ def start_uploads(runner: Runner, library: Library, name: str, uploads: Iterable
             kept.append((_keep(file, library.files), label))
         if not kept:
             raise InvalidInput("Nothing to import: send pictures or zips as `files`.")
-        return start_kept(runner, name, kept)
+        return submit_kept(runner, name, kept)
     except BaseException as error:
         for path, _ in kept:
             with suppress(OSError):
@@ -96,19 +96,19 @@ def start_uploads(runner: Runner, library: Library, name: str, uploads: Iterable
         raise
 
 
-def start_picture(runner: Runner, library: Library, settings: Settings, name: str, data: bytes, label: str) -> Job:
+def submit_picture(runner: JobRunner, library: Library, settings: Settings, name: str, data: bytes, label: str) -> Job:
     """Import one picture; what is none is refused at once. Raises InvalidImage and TooLarge."""
     picture = open_picture(data, max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels, min_side=1)
-    return start_kept(runner, name, [(library.files.save_upload(data, picture.metadata.format), label)])
+    return submit_kept(runner, name, [(library.files.save_upload(data, picture.metadata.format), label)])
 
 
-def start_kept(runner: Runner, name: str, kept: Sequence[tuple[Path, str]]) -> Job:
+def submit_kept(runner: JobRunner, name: str, kept: Sequence[tuple[Path, str]]) -> Job:
     """Import files among the uploads, with what their owner calls each: they belong to the job from now on."""
     files = tuple((str(path), _label(label)) for path, label in kept)
     return runner.submit(name, IMPORT, ImportSpec(UploadSource(files=files)))
 
 
-def start_reencode(runner: Runner, name: str, encoder: str) -> Job:
+def submit_reencode(runner: JobRunner, name: str, encoder: str) -> Job:
     """Encode a collection anew with the encoder of that name; the old vectors serve until all new ones are there.
 
     Returns the job that is at it already, if there is one.

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tsir.encoders.base import Encoder
 from tsir.errors import Conflict, InvalidInput, StoreUnavailable
 from tsir.importing.job import IMPORT
 from tsir.importing.reencode import REENCODE
 from tsir.importing.urls import IPAddress, is_public
-from tsir.importing.workshop import Tools, Workshop
+from tsir.importing.workshop import Encoders, Tools, Workshop
 from tsir.jobs.kinds import Kinds
 from tsir.jobs.model import Job, JobFailure
 from tsir.jobs.runner import JobRunner
@@ -22,12 +20,8 @@ from tsir.library.library import Library
 from tsir.records import Image
 from tsir.settings import Settings
 
-log = logging.getLogger(__name__)
-
 KINDS: Kinds[Tools] = Kinds((IMPORT, REENCODE))
 """Every kind of job there is."""
-
-Runner = JobRunner[Tools]
 
 POLL_S = 0.25
 """Pause between looks at a job: progress bars move smoothly, and the catalog hardly notices."""
@@ -36,7 +30,7 @@ SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
-class JobDetail:
+class JobReport:
     """A job with what people want to see of it."""
 
     job: Job
@@ -48,18 +42,12 @@ class JobDetail:
     """Pictures of an upload once it is over (the first hundred)."""
 
 
-def make_runner(
-    library: Library, encoders: Callable[[str], Encoder], settings: Settings, allowed: Callable[[IPAddress], bool] = is_public
-) -> Runner:
+def make_runner(library: Library, encoders: Encoders, settings: Settings, allowed: Callable[[IPAddress], bool] = is_public) -> JobRunner:
     """What runs the jobs of a library in this process; `start` it.
 
-    `encoders` gives the encoder of a name; `allowed` decides which addresses pictures may be fetched from. One runner for each library that
-    was opened: where no other process can have it, jobs that run according to the catalog were cut off, and go on.
+    `encoders` gives the encoder of a name; `allowed` decides which addresses pictures may be fetched from.
     """
-    jobs = Jobs(library.stores.catalog.database)
-    if library.stores.exclusive and (requeued := jobs.requeue_orphans()):
-        log.info("%d jobs of the last run were interrupted and go on.", requeued)
-    return JobRunner(jobs, KINDS, Tools(Workshop(library, settings), encoders, allowed))
+    return JobRunner(Jobs(library.stores.catalog.database), KINDS, Tools(Workshop(library, settings), encoders, allowed))
 
 
 def title(job: Job) -> str:
@@ -67,10 +55,10 @@ def title(job: Job) -> str:
     return KINDS.title(job)
 
 
-def detail(library: Library, jobs: Jobs, job: Job) -> JobDetail:
+def detail(library: Library, jobs: Jobs, job: Job) -> JobReport:
     """A job with its first failures and the pictures of an upload."""
     failures = jobs.failures(job.id, SHOWN) if job.failed else ()
-    return JobDetail(job, title(job), failures, uploaded_ids(library, job))
+    return JobReport(job, title(job), failures, uploaded_ids(library, job))
 
 
 def uploaded_ids(library: Library, job: Job) -> list[int]:

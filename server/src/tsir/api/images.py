@@ -12,31 +12,18 @@ from starlette.responses import FileResponse, Response
 from tsir.api.deps import CollectionName, Cursor, Id, LibraryDep, RunDep, SettingsDep
 from tsir.api.schemas import ImageList, ImageOut
 from tsir.errors import NotFound
-from tsir.importing.pipeline import read_again
+from tsir.importing.reading import read_again
 from tsir.library.library import Library
-from tsir.media.files import FORMATS, SIDES
+from tsir.media.formats import UNKNOWN, media_type
+from tsir.media.thumbnails import SIZES
 from tsir.records import Image, JobFailure
 from tsir.settings import Settings
 
 router = APIRouter(prefix="/api/v1/collections/{name}/images", tags=["images"])
 
-MEDIA_TYPES = {
-    "JPEG": "image/jpeg",
-    "MPO": "image/jpeg",
-    "PNG": "image/png",
-    "WEBP": "image/webp",
-    "GIF": "image/gif",
-    "BMP": "image/bmp",
-    "TIFF": "image/tiff",
-    "HEIF": "image/heic",
-    "HEIC": "image/heic",
-    "AVIF": "image/avif",
-}
-"""By what the file decoded as, never by its name; none of these can carry a script."""
-
 PICTURE_ANSWERS: dict[int | str, dict[str, object]] = {200: {"content": {"image/*": {}}, "description": "The picture."}}
 THUMBNAIL_ANSWERS: dict[int | str, dict[str, object]] = {
-    200: {"content": {MEDIA_TYPES[format]: {} for format in FORMATS.values()}, "description": "The thumbnail."},
+    200: {"content": {media_type(size.format): {} for size in SIZES.values()}, "description": "The thumbnail."},
     304: {"description": "The cached one is still right."},
 }
 
@@ -90,25 +77,24 @@ async def read_thumbnail(
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     path = await run(thumbnail, library, image, size, settings)
-    return FileResponse(path, media_type=MEDIA_TYPES[FORMATS[size]], headers=headers)
+    return FileResponse(path, media_type=media_type(SIZES[size].format), headers=headers)
 
 
 def original(image: Image) -> Response:
     """The file of a catalogued picture, from the first place where it still lies. Raises NotFound when it is gone. Blocking."""
     path = _existing(image)
-    media_type = MEDIA_TYPES.get(image.metadata.format.upper())
+    kind = media_type(image.metadata.format)
+    disposition = "attachment" if kind == UNKNOWN else "inline"
     headers = {"Cache-Control": "private, no-cache"}
-    if media_type is None:
-        return FileResponse(path, media_type="application/octet-stream", headers=headers, filename=path.name)
-    return FileResponse(path, media_type=media_type, headers=headers, filename=path.name, content_disposition_type="inline")
+    return FileResponse(path, media_type=kind, headers=headers, filename=path.name, content_disposition_type=disposition)
 
 
 def thumbnail(library: Library, image: Image, size: Literal["small", "large"], settings: Settings) -> Path:
     """The thumbnail's file, made now when it is missing. Raises NotFound when the original is gone or broken. Blocking."""
-    path = library.files.thumbnail(image.content_hash, size)
+    path = library.files.thumbnails.find(image.content_hash, size)
     if path is None:
-        library.files.write_thumbnails(image.content_hash, _decoded(image, settings))
-        path = library.files.thumbnail(image.content_hash, size)
+        library.files.thumbnails.write(image.content_hash, _decoded(image, settings))
+        path = library.files.thumbnails.find(image.content_hash, size)
     if path is None:
         raise NotFound(f"There is no thumbnail of image {image.id}: the cache is too small (THUMBNAIL_BYTES).")
     return path
@@ -117,7 +103,7 @@ def thumbnail(library: Library, image: Image, size: Literal["small", "large"], s
 def _decoded(image: Image, settings: Settings) -> Pixels:
     """The picture, large enough for thumbnails. Raises NotFound."""
     _existing(image)
-    picture = read_again(image, settings, (SIDES["small"], SIDES["large"]))
+    picture = read_again(image, settings, (SIZES["small"].side, SIZES["large"].side))
     if isinstance(picture, JobFailure):
         raise NotFound(f"There is no thumbnail of image {image.id}: {picture.reason}")
     return picture.image

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hmac
-import os
-import secrets
-import shutil
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,12 +15,11 @@ from starlette.exceptions import HTTPException
 
 from tsir.api.deps import CollectionName, LibraryDep, RunDep, RunnerDep, StateDep
 from tsir.api.schemas import FolderImport, JobDetail, UrlImport, clean
-from tsir.encoders.loaded import info
 from tsir.errors import InvalidInput, NotFound, StoreUnavailable
 from tsir.importing import archives
 from tsir.jobs.runner import JobRunner
-from tsir.media.decode import sniff
 from tsir.media.files import Files
+from tsir.media.formats import HEAD, sniff
 from tsir.records import Job
 from tsir.services.opening import State
 
@@ -33,8 +29,6 @@ MAX_FILES = 10_000
 """Files of one request. More come as a zip, or in several requests."""
 OWNER_HEADER = "X-Tsir-Owner"
 """Carries the token of the user who runs the server."""
-MAGIC = 256
-"""First bytes that tell a picture or a zip from everything else."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -87,7 +81,7 @@ def check_target(state: State, name: str) -> None:
     if name == state.settings.default_table:
         state.ensure_collection(name)
     if state.library.collection(name).state != "reencoding":
-        state.library.check_encoder(name, info(state.encoder))
+        state.library.check_encoder(name, state.encoder.info)
 
 
 async def _json(request: Request, state: State, runner: JobRunner, name: str) -> Job:
@@ -143,7 +137,7 @@ def _submit(form: FormData, files: Files, runner: JobRunner, name: str) -> Job:
     except BaseException:
         for path in kept:
             with contextlib.suppress(OSError):
-                files.delete_upload(str(path))
+                files.uploads.delete(str(path))
         raise
 
 
@@ -151,18 +145,12 @@ def keep(upload: UploadFile, files: Files) -> Path:
     """Write an upload to disk under a generated name, whatever it is: the import says what it cannot read. Blocking."""
     source = upload.file
     source.seek(0)
-    head = source.read(MAGIC)
+    head = source.read(HEAD)
     source.seek(0)
     if head.startswith((b"PK\3\4", b"PK\5\6")):
         return archives.save_archive(source, files)
-    token = secrets.token_hex(16)
-    path = files.uploads / token[:2] / f"{token}.{(sniff(head) or 'unknown').lower()}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("xb") as target:
-        shutil.copyfileobj(source, target, 2**20)
-        target.flush()
-        os.fsync(target.fileno())
-    return path
+    kind = sniff(head)
+    return files.uploads.save(source, kind.name if kind else "unknown")
 
 
 def _label(upload: UploadFile) -> str:

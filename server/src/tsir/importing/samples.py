@@ -14,15 +14,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
-from uuid import uuid4
 
 from PIL import Image as PILImage
 
 from tsir.errors import NotFound
+from tsir.media.durable import TEMPORARY, older, write_atomic
 
 SIDE = 384  # px: sharp in the viewer, and more than the encoders take in
 BORDER = 12  # px of white around the emoji, which otherwise touch the edge
-PART = ".sample-part-"  # hidden: an import that runs meanwhile skips it
 PNG_END = b"\0\0\0\0IEND\xaeB`\x82"  # the last chunk of every PNG
 
 LICENSE = """The pictures in this folder are emoji of OpenMoji, the open-source emoji and icon project: https://openmoji.org
@@ -547,16 +546,16 @@ def write_gallery(folder: Path, on_progress: Callable[[int, int], None] | None =
     emoji = _emoji_folder()
     names = gallery()
     folder.mkdir(parents=True, exist_ok=True)
-    for part in folder.glob(f"{PART}*"):
-        if part.stat().st_mtime < time.time() - 3600:  # of a run that was killed, not of one beside this
+    for part in folder.glob(f"*.png.*{TEMPORARY}"):
+        if older(part, time.time() - 3600):  # of a run that was killed, not of one beside this
             part.unlink(missing_ok=True)
     if not (folder / "LICENSE.txt").exists():
-        _write(folder / "LICENSE.txt", LICENSE.encode())
+        write_atomic(folder / "LICENSE.txt", LICENSE.encode(), durable=True)
 
     def draw(name: str) -> None:
         path = folder / f"{name}.png"
         if not _whole(path):
-            _write(path, _raster(emoji / f"{names[name]}.svg"))
+            write_atomic(path, _raster(emoji / f"{names[name]}.svg"), durable=True)
 
     # resvg holds the interpreter's lock; the threads overlap it with PNG encoding and the disk.
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 2), thread_name_prefix="samples") as pool:
@@ -576,7 +575,7 @@ def write_benchmark(folder: Path) -> Path:
     write_gallery(folder / "images")
     lines = [{"id": words, "text": words, "sketch": None, "targets": [target]} for words, target in sample_queries()]
     queries = folder / "names.jsonl"
-    _write(queries, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode())
+    write_atomic(queries, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode(), durable=True)
     return queries
 
 
@@ -612,16 +611,3 @@ def _whole(path: Path) -> bool:
             return file.read() == PNG_END
     except OSError:  # absent, or shorter than that
         return False
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all: a file that has its name is complete, even after a power cut."""
-    part = path.with_name(f"{PART}{uuid4().hex}")
-    try:
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -12,9 +12,10 @@ import watchfiles
 from tsir.encoders.base import Encoder
 from tsir.errors import InvalidInput, NotFound
 from tsir.importing.pipeline import Import, Progress, Workshop, chunks
-from tsir.importing.scan import BATCH, IGNORED_FOLDERS, Batch, Item, is_picture_name, item, scan
+from tsir.importing.scan import BATCH, IGNORED_FOLDERS, Batch, Item, item, scan
 from tsir.jobs.line import Line, Stopped
 from tsir.library.library import Library
+from tsir.media.formats import is_picture_name
 from tsir.records import JobFailure
 from tsir.settings import Settings
 

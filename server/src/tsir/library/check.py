@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from tsir.media.thumbnails import SIZES
 from tsir.records import CheckReport, Image
 from tsir.storage.milvus.client import NoSuchVectors
 from tsir.storage.sql.catalog import Ref
@@ -138,7 +139,7 @@ def _compare_files(library: Library, ref: Ref, report: _Report, repair: bool) ->
         for id, path in places:
             if not vanished(path):
                 continue
-            if library.files.is_upload(path):
+            if library.files.uploads.holds(path):
                 uploads += 1
                 gone.append(id)
             elif Path(path).parent.exists():
@@ -158,7 +159,7 @@ def _compare_thumbnails(library: Library, ref: Ref, report: _Report, make: Calla
     lacking = made = after = 0
     while found := library.catalog.hashes(ref, after, BATCH):
         after = found[-1][0]
-        without = [id for id, content_hash in found if not all(library.files.thumbnail(content_hash, size) for size in library.files.SIZES)]
+        without = [id for id, content_hash in found if not all(library.files.thumbnails.find(content_hash, size) for size in SIZES)]
         lacking += len(without)
         if make and without:
             made += sum(make(image) for image in library.catalog.ready(ref, without).values())
@@ -170,22 +171,22 @@ def _strays(library: Library, report: _Report, repair: bool) -> None:
     """Thumbnails and uploads that belong to no image."""
     before = time.time() - YOUNG
     count = 0
-    for part in _batches(library.files.thumbnail_hashes(before)):
+    for part in _batches(library.files.thumbnails.hashes(before)):
         strays = set(part) - library.catalog.known_hashes(list(set(part)))
         count += len(strays)
         if repair:
             for content_hash in strays:
-                library.files.delete_thumbnails(content_hash)
+                library.files.thumbnails.delete(content_hash)
     report.problem(count, "thumbnails belong to no image.")
     if library.catalog.open_jobs():
         return  # its uploads have no rows yet
     count = 0
-    for paths in _batches(library.files.upload_paths(before)):
+    for paths in _batches(library.files.uploads.paths(before)):
         lost = set(paths) - library.catalog.known_paths(paths)
         count += len(lost)
         if repair and report.images:
             for path in lost:
-                library.files.delete_upload(path)
+                library.files.uploads.delete(path)
     if report.images:
         report.problem(count, "uploaded files belong to no image.")
     else:  # a fresh database beside the uploads of a lost one

@@ -72,7 +72,7 @@ def test_interrupted_run_is_mended(folder: Path) -> None:
     missing.unlink()
     cut.write_bytes(good[1][:500])
     empty.write_bytes(b"")
-    old, fresh = folder / f"{samples.PART}old", folder / f"{samples.PART}fresh"
+    old, fresh = folder / "cat.png.0123abcd.tmp", folder / "cat.png.4567cdef.tmp"
     old.write_bytes(b"half")
     fresh.write_bytes(b"being written by another process")
     os.utime(old, (time.time() - 86400,) * 2)

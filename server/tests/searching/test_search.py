@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.fakes import FakeEncoder
-from tsir.encoders.loaded import Encoders, info
+from tsir.encoders.loaded import Encoders
 from tsir.errors import EncoderMismatch, InvalidInput, NotFound
 from tsir.jobs.runner import JobRunner
 from tsir.library.library import Library
@@ -22,7 +22,7 @@ from tsir.settings import Settings
 def library(settings: Settings, photos: Path, encoder: FakeEncoder) -> Iterator[Library]:
     """The six pictures in `photos`."""
     with Library.open(settings) as library:
-        library.create_collection("photos", info(encoder))
+        library.create_collection("photos", encoder.info)
         runner = JobRunner(library, lambda name: encoder, settings)
         try:
             assert runner.run_now(runner.submit_folder("photos", photos)).state == "done"

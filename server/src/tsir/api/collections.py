@@ -8,7 +8,6 @@ from fastapi import APIRouter, Body, Response
 
 from tsir.api.deps import CollectionName, LibraryDep, RunDep, RunnerDep, StateDep
 from tsir.api.schemas import CollectionList, CollectionOut, JobDetail, Reencode
-from tsir.encoders.loaded import info
 from tsir.errors import TsirError
 from tsir.records import Collection
 from tsir.services.opening import State
@@ -26,7 +25,7 @@ async def list_collections(state: StateDep, library: LibraryDep, run: RunDep) ->
 async def create_collection(name: CollectionName, state: StateDep, library: LibraryDep, run: RunDep, response: Response) -> CollectionOut:
     """Create a collection for the running encoder; an existing one of that encoder stays as it is."""
     existed = any(collection.name == name for collection in await run(library.collections))
-    collection = await run(library.create_collection, name, info(state.encoder))
+    collection = await run(library.create_collection, name, state.encoder.info)
     response.status_code = 200 if existed else 201
     return describe(state, collection)
 

@@ -140,4 +140,4 @@ def _keep(state: State, data: bytes) -> Path:
     """Check that the bytes are a picture and keep them durably; returns the path."""
     settings = state.settings
     picture = open_picture(data, max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels, min_side=1)
-    return state.library.files.save_upload(data, picture.metadata.format)
+    return state.library.files.uploads.save(data, picture.metadata.format)

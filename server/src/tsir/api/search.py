@@ -10,8 +10,8 @@ from PIL.Image import Image
 from tsir.api.deps import CollectionName, StateDep
 from tsir.api.schemas import SearchResult, Text
 from tsir.errors import TooLarge
-from tsir.importing.pipeline import least_sides, open_within
-from tsir.media.decode import open_sketch, pixels_for
+from tsir.importing.reading import least_sides, open_within, pixels_for
+from tsir.media.decode import open_sketch
 from tsir.searching.query import MAX_LIMIT, Query, check_text, parse_filter, parse_weights
 from tsir.searching.search import Found, search
 from tsir.services.opening import State

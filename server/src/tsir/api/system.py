@@ -62,13 +62,12 @@ async def system(state: StateDep, library: LibraryDep, encoder: EncoderDep, run:
     settings = state.settings
     collections = await run(library.collections)
     working = {job.collection for job in await run(library.list_jobs, 100) if not job.over}
-    device = getattr(getattr(encoder, "encoder", encoder), "device", None) or settings.device
     return SystemOut(
         version=_version("tsir"),
         versions={"python": platform.python_version(), **{name: _version(name) for name in PACKAGES if _version(name)}},
         encoder=EncoderOut(name=encoder.name, fingerprint=encoder.fingerprint, dim=encoder.dim),
-        default_weights=encoder.default_weights,
-        device=str(device),
+        default_weights=dict(encoder.default_weights),
+        device=encoder.device,
         vectors="milvus-lite" if settings.vectors_embedded else "milvus",
         catalog=settings.catalog_url.partition(":")[0].partition("+")[0],
         limits=Limits(

@@ -14,13 +14,15 @@ from tsir.api.jobs import detail
 from tsir.api.schemas import JobDetail, JobOut, SearchResult
 from tsir.commands import remote
 from tsir.commands.terminal import following, print_json, report, say
-from tsir.encoders.loaded import Encoders, info, load_batched
+from tsir.encoders.loaded import Encoders, load_batched
 from tsir.errors import InvalidInput, NotFound
 from tsir.importing.mend import encode_unfinished
-from tsir.importing.pipeline import Progress, least_sides, open_within
+from tsir.importing.pipeline import Progress
+from tsir.importing.reading import least_sides, open_within, pixels_for
 from tsir.jobs.runner import JobRunner
 from tsir.library.library import Library
-from tsir.media.decode import open_sketch, pixels_for
+from tsir.media.decode import open_sketch
+from tsir.media.thumbnails import SIZES
 from tsir.records import Image, Job, JobFailure
 from tsir.searching.query import Query, check_text
 from tsir.searching.search import search
@@ -52,7 +54,7 @@ def load(settings: Settings, folder: Path, collection: str, *, watch: bool, as_j
     if server is not None:
         return _load_by_server(server, folder, collection, watch, as_json)
     with opened(settings) as (library, encoders):
-        library.create_collection(collection, info(encoders.main))
+        library.create_collection(collection, encoders.main.info)
         if watch:
             _watch(library, encoders, settings, collection, folder)
             return True
@@ -179,7 +181,7 @@ def check(settings: Settings, *, repair: bool, as_json: bool) -> bool:
 
         def make_thumbnails(image: Image) -> bool:
             try:
-                for size in library.files.SIZES:
+                for size in SIZES:
                     thumbnail(library, image, size, settings)
             except NotFound:  # an unplugged disk, a full cache
                 return False

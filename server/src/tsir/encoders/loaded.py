@@ -6,16 +6,11 @@ import threading
 from collections.abc import Callable
 
 from tsir.encoders.base import Encoder
-from tsir.errors import EncoderMismatch
-from tsir.records import Collection, EncoderInfo
+from tsir.errors import encoder_mismatch
+from tsir.records import Collection
 from tsir.settings import Settings
 
 Load = Callable[[Settings], Encoder]
-
-
-def info(encoder: Encoder) -> EncoderInfo:
-    """What a collection remembers of its encoder."""
-    return EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim)
 
 
 def load_batched(settings: Settings) -> Encoder:
@@ -66,24 +61,10 @@ class Encoders:
             encoder = self.named(wanted.name)
             if encoder.fingerprint == wanted.fingerprint:
                 return encoder
-        raise mismatch(collection, self.main)
+        raise encoder_mismatch(collection.name, wanted, self.main.info)
 
     def close(self) -> None:
         """Release what the encoders hold."""
         for encoder in {id(encoder): encoder for encoder in self._loaded.values()}.values():
-            close = getattr(encoder, "close", None)
-            if callable(close):
-                close()
+            encoder.close()
         self._loaded.clear()
-
-
-def mismatch(collection: Collection, running: Encoder) -> EncoderMismatch:
-    """The error for a collection of another encoder: names both, and the command that re-encodes."""
-    built, name = collection.encoder, collection.name
-    described = f"{built.name!r}" if built.name != running.name else f"{built.name!r} with other weights ({built.fingerprint})"
-    before = " and the WEIGHTS that it was built with" if built.name == running.name else ""
-    other = f"{running.name!r}" if built.name != running.name else f"{running.name!r} ({running.fingerprint})"
-    return EncoderMismatch(
-        f"The collection {name!r} was built with the encoder {described}, but the one that runs is {other}. "
-        f"Re-encode it with `tsir reencode {name} --encoder {running.name}`, or start with MODEL={built.name}{before}."
-    )

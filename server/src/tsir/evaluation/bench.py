@@ -167,9 +167,9 @@ def _pictures(folder: Path | None, number: int) -> list[Image]:
 
 
 def _files(folder: Path) -> list[Path]:
-    from tsir.media.decode import SUFFIXES
+    from tsir.media.formats import is_picture_name
 
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()) if folder.is_dir() else []
+    files = sorted(path for path in folder.rglob("*") if is_picture_name(path.name) and path.is_file()) if folder.is_dir() else []
     if not files:
         raise InvalidInput(f"{folder} is not a folder with pictures.")
     return files
@@ -202,7 +202,7 @@ def run_import(
     """
     from tsir.jobs.runner import JobRunner
     from tsir.library.library import Library
-    from tsir.records import EncoderInfo, Job
+    from tsir.records import Job
 
     files = _files(folder)
     with tempfile.TemporaryDirectory(prefix="tsir-bench-") as scratch:
@@ -211,7 +211,7 @@ def run_import(
         own = settings.model_copy(update={"data_dir": Path(scratch) / "data", "upload_path": None, "image_roots": str(source)})
         name = f"bench_{uuid4().hex[:12]}"
         with Library.open(own) as library:
-            library.create_collection(name, EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim))
+            library.create_collection(name, encoder.info)
             runner = JobRunner(library, lambda model: encoder, own)
 
             def tell(job: Job) -> None:

@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 from tsir.encoders.base import Encoder
 from tsir.errors import EncoderMismatch
-from tsir.importing.pipeline import least_sides, read_again
+from tsir.importing.reading import least_sides, photo_for, read_again
 from tsir.library.library import Library
-from tsir.media.decode import photo_for
-from tsir.records import Collection, EncoderInfo, JobFailure
+from tsir.records import Collection, JobFailure
 from tsir.settings import Settings
 
 
@@ -39,7 +38,6 @@ def encode_unfinished(library: Library, encoder_of: Callable[[Collection], Encod
                     ids.append(image.id)
                     batch.append(photo_for(encoder, picture))
             if batch:
-                info = EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim)
-                library.finish(collection.name, ids, encoder.images(batch), encoder=info)
+                library.finish(collection.name, ids, encoder.images(batch), encoder=encoder.info)
                 mended += len(ids)
     return mended, failures

@@ -17,18 +17,16 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from PIL import Image as PILImage
 from PIL.Image import Image
 
 from tsir.encoders.base import Encoder, Vectors
 from tsir.errors import InvalidImage, TooLarge
+from tsir.importing.reading import least_sides, open_within, photo_for
 from tsir.importing.scan import Batch, Item
 from tsir.jobs.line import Line
 from tsir.library.library import Library
-from tsir.media.decode import Picture, Unreadable, open_picture, photo_for
-from tsir.media.files import SIDES
-from tsir.records import Collection, EncoderInfo, JobFailure, NewImage
-from tsir.records import Image as StoredImage
+from tsir.media.decode import Unreadable
+from tsir.records import Collection, JobFailure, NewImage
 from tsir.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -147,7 +145,7 @@ class Import:
 
     def run(self, batches: Iterable[Batch]) -> None:
         """Import until the source ends. Raises Stopped, what the encoder raises, and errors of the library other than StoreUnavailable."""
-        info = EncoderInfo(self._encoder.name, self._encoder.fingerprint, self._encoder.dim)
+        info = self._encoder.info
         fresh = self._line.ahead(self._fresh(batches), 2 * self._settings.batch_size, "import-scan")
         begun = self._line.ahead(self._begun(fresh), AHEAD_BATCHES * self._settings.batch_size, "import-note")
         for ids, vectors in self._line.ahead(self._encoded(begun), AHEAD_BATCHES, "import-encode"):
@@ -192,12 +190,12 @@ class Import:
         try:
             picture = open_within(path, self._settings, self._least)
             try:
-                self._library.files.write_thumbnails(picture.content_hash, picture.image)
+                self._library.files.thumbnails.write(picture.content_hash, picture.image)
             except OSError as error:  # a full disk: they are made again when they are asked for
                 log.warning("No thumbnails of %s: %s", item.name, error)
             return _Decoded(NewImage(item.file, picture.content_hash, picture.metadata), photo_for(self._encoder, picture))
         except (InvalidImage, TooLarge) as error:
-            if self._library.files.is_upload(item.file.path) and not isinstance(error, Unreadable):
+            if self._library.files.uploads.holds(item.file.path) and not isinstance(error, Unreadable):
                 self.refused.append(item.file.path)
             return JobFailure(item.name, str(error))
 
@@ -220,38 +218,6 @@ class Import:
         for chunk in chunks(begun, self._settings.batch_size):
             pixels = [image for _, image in chunk]
             yield [id for id, _ in chunk], self._workshop.encoder.submit(self._encoder.images, pixels).result()
-
-
-def least_sides(encoder: Encoder) -> tuple[int, int] | None:
-    """Shortest short and long side to which a photo may be reduced while decoding; None: not at all.
-
-    The encoder's own input size is what it makes of a large picture; the long side serves the large thumbnail.
-    """
-    if not encoder.scaled_decode:
-        return None
-    side = max(encoder.prepare_photo(PILImage.new("RGB", (1024, 1024))).size)
-    return side, max(side, SIDES["large"])
-
-
-def open_within(path: Path | bytes, settings: Settings, least: tuple[int, int] | None) -> Picture:
-    """Decode a file within the limits of the settings; `least`, as `least_sides` gives it. Raises InvalidImage and TooLarge."""
-    short, long = least or (None, None)
-    return open_picture(path, max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels, min_side=short, min_long_side=long)
-
-
-def read_again(image: StoredImage, settings: Settings, least: tuple[int, int] | None) -> Picture | JobFailure:
-    """Decode a stored picture from the first of its paths that still holds it: the same content may lie elsewhere, too."""
-    reason = "The file is gone."
-    for path in image.paths:
-        try:
-            picture = open_within(Path(path), settings, least)
-        except (InvalidImage, TooLarge) as error:
-            reason = str(error)
-            continue
-        if picture.content_hash == image.content_hash:
-            return picture
-        reason = "The file holds another picture now: import its folder again."
-    return JobFailure(image.path, reason)
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -10,11 +10,11 @@ from PIL.Image import Image as Pixels
 
 from tsir.encoders.base import Encoder, Vectors
 from tsir.errors import Conflict
-from tsir.importing.pipeline import AHEAD_BATCHES, Progress, Workshop, chunks, least_sides, read_again
+from tsir.importing.pipeline import AHEAD_BATCHES, Progress, Workshop, chunks
+from tsir.importing.reading import least_sides, photo_for, read_again
 from tsir.jobs.line import Line
 from tsir.library.library import Library
-from tsir.media.decode import photo_for
-from tsir.records import EncoderInfo, Image, JobFailure
+from tsir.records import Image, JobFailure
 from tsir.settings import Settings
 
 PAGE = 500
@@ -29,7 +29,7 @@ def reencode(
     What was done by an interrupted run is not done again, be it all of it: there is nothing to do in a collection that is of this encoder
     already but to tidy up what a run that was cut off at its end left. Raises Stopped, and what the encoder raises.
     """
-    target = EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim)
+    target = encoder.info
     try:
         generation = line.patiently(library.begin_reencode, collection, target)
     except Conflict as already:

@@ -20,7 +20,7 @@ from tsir.importing.urls import IPAddress, is_public
 from tsir.jobs.line import FIRST_WAIT_S, LONGEST_WAIT_S, Line, Stopped
 from tsir.jobs.workers import worker_name
 from tsir.library.library import Library
-from tsir.records import Collection, EncoderInfo, Job, JobKind, JobState
+from tsir.records import Collection, Job, JobKind, JobState
 from tsir.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -318,7 +318,7 @@ class JobRunner:
         zips = [path for path, _ in job.spec.get("files", ()) if path.endswith(archives.SUFFIX)]
         for path in {"done": [*refused, *zips], "cancelled": zips}.get(state, []):
             with suppress(OSError):
-                self._library.files.delete_upload(path)
+                self._library.files.uploads.delete(path)
 
     def _do(self, job: Job, line: Line, progress: Progress, refused: list[str]) -> str | None:
         """The work itself; returns what is worth knowing about how it went."""
@@ -346,7 +346,7 @@ class JobRunner:
         encoder = self._encoders(self._settings.model)
         if collection.state == "reencoding" and encoder.fingerprint != collection.encoder.fingerprint:
             encoder = self._encoders(collection.encoder.name)
-        self._library.check_encoder(collection.name, EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim))
+        self._library.check_encoder(collection.name, encoder.info)
         return encoder
 
     def _source(self, job: Job, line: Line, progress: Progress) -> Iterator[Batch]:

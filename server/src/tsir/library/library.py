@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from tsir.errors import Conflict, EncoderMismatch, InvalidInput, NotFound, StoreUnavailable, TsirError
+from tsir.errors import Conflict, EncoderMismatch, InvalidInput, NotFound, StoreUnavailable, TsirError, encoder_mismatch
 from tsir.library.backup import RESTORING, backup, restore
 from tsir.library.check import check, vanished
 from tsir.media.files import Files
@@ -412,9 +412,9 @@ class Library:
     def _erase_files(self, ids: Sequence[int], uploads: bool = True) -> None:
         paths, hashes = self.catalog.leftovers(ids)
         for path in paths if uploads else ():
-            self.files.delete_upload(path)
+            self.files.uploads.delete(path)
         for content_hash in hashes:
-            self.files.delete_thumbnails(content_hash)
+            self.files.thumbnails.delete(content_hash)
 
     def finish_deletions(self) -> int:
         """Do what a crash left: returns how many collections and images that were."""
@@ -684,11 +684,7 @@ def _check_name(name: str) -> None:
 
 def _expect(ref: Ref, encoder: EncoderInfo) -> None:
     if ref.encoder.fingerprint != encoder.fingerprint or ref.encoder.dim != encoder.dim:
-        raise EncoderMismatch(
-            f"The collection {ref.name!r} was built with the encoder {ref.encoder.name} ({ref.encoder.fingerprint}), and "
-            f"{encoder.name} ({encoder.fingerprint}) is running: their vectors cannot be compared. Run with MODEL={ref.encoder.name}, "
-            f"re-encode the collection, or use another name."
-        )
+        raise encoder_mismatch(ref.name, ref.encoder, encoder)
 
 
 def _check_query(ref: Ref, query: Vectors) -> None:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL.Image import Image as Picture
 
-from tsir.encoders.base import Encoder, Vectors, alone, fuse
-from tsir.errors import InvalidInput, NotFound
+from tsir.encoders.base import Encoder, Vectors
+from tsir.errors import NotFound
 from tsir.library.library import Library
-from tsir.records import EncoderInfo, Hit, Image
+from tsir.records import Hit, Image
+from tsir.searching.fusion import alone, fuse, shares, weight
 from tsir.searching.query import MAX_WINDOW, Query, digest, make_cursor, read_cursor
 
 
@@ -52,18 +53,18 @@ def search(library: Library, encoder: Encoder, query: Query) -> Found:
     InvalidInput for a cursor of another query or weights that cancel the parts out.
     """
     started = time.perf_counter()
-    library.check_encoder(query.collection, EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim))
+    library.check_encoder(query.collection, encoder.info)
     pictures = _prepare(encoder, query)
     query_digest = digest(query, pictures, encoder.fingerprint)
     offset = read_cursor(query.cursor, query_digest, query.limit)
     parts = _encode(library, encoder, query, pictures)
-    vector = _fuse(parts)
+    vector = fuse([(part.vector, part.weight) for part in parts])
     encoded = time.perf_counter()
     # Two more than asked for: one may be `like` itself, one tells whether there is a next page.
     ranked = library.search(query.collection, vector, min(query.limit + 2, MAX_WINDOW - offset), offset=offset, filter=query.filter)
     searched = time.perf_counter()
     chosen, following = _page(ranked, query, offset)
-    hits = _shares(chosen, parts)
+    hits = _explained(chosen, parts)
     following_cursor = None if following is None else make_cursor(following, query_digest)
     fetched = time.perf_counter()
     took = {"encode": encoded - started, "search": searched - encoded, "fetch": fetched - searched}
@@ -82,8 +83,8 @@ def _prepare(encoder: Encoder, query: Query) -> dict[str, Picture]:
 
 def _encode(library: Library, encoder: Encoder, query: Query, pictures: Mapping[str, Picture]) -> list[_Part]:
     """One unit vector for each part whose weight is not zero."""
-    weights = {name: _weight(encoder, query, name) for name in query.given()}
-    weights = {name: weight for name, weight in weights.items() if weight != 0}
+    weights = {name: weight(encoder, name, query.weights) for name in query.given()}
+    weights = {name: value for name, value in weights.items() if value != 0}
     vectors: dict[str, Vectors] = {}
     words = {name: text for name, text in (("text", query.text), ("not_text", query.not_text)) if text and name in weights}
     if words:
@@ -96,12 +97,7 @@ def _encode(library: Library, encoder: Encoder, query: Query, pictures: Mapping[
         vectors["like"] = _stored(library, query.collection, query.like)
     if (only := [name for name in vectors if name != "not_text"]) in (["text"], ["sketch"]):
         vectors[only[0]] = alone(encoder, only[0], vectors[only[0]])
-    return [_Part(name, vectors[name], weight) for name, weight in weights.items()]
-
-
-def _weight(encoder: Encoder, query: Query, name: str) -> float:
-    weight = query.weights.get(name, encoder.default_weights.get(name, -0.5 if name == "not_text" else 1.0))
-    return -abs(weight) if name == "not_text" else weight
+    return [_Part(name, vectors[name], value) for name, value in weights.items()]
 
 
 def _stored(library: Library, collection: str, id: int) -> Vectors:
@@ -110,13 +106,6 @@ def _stored(library: Library, collection: str, id: int) -> Vectors:
     if vector is None:
         raise NotFound(f"Image {id} has no vector yet; try again when its import is done.")
     return vector
-
-
-def _fuse(parts: list[_Part]) -> Vectors:
-    try:
-        return fuse([(part.vector, part.weight) for part in parts])
-    except ValueError:
-        raise InvalidInput("The parts of the query cancel each other out: change their weights, or leave one out.") from None
 
 
 def _page(ranked: list[Hit], query: Query, offset: int) -> tuple[list[Hit], int | None]:
@@ -133,13 +122,11 @@ def _page(ranked: list[Hit], query: Query, offset: int) -> tuple[list[Hit], int 
     return page, None
 
 
-def _shares(hits: list[Hit], parts: list[_Part]) -> list[FoundHit]:
-    """score = cos(sum_i w_i p_i, v) = sum_i w_i cos(p_i, v) / |sum_j w_j p_j|, for unit vectors."""
+def _explained(hits: list[Hit], parts: list[_Part]) -> list[FoundHit]:
     if not hits:
         return []
-    weighted = np.stack([np.float32(part.weight) * part.vector for part in parts])
-    shares = np.stack([hit.vector for hit in hits]) @ weighted.T / np.linalg.norm(weighted.sum(axis=0))
+    rows = shares([(part.vector, part.weight) for part in parts], np.stack([hit.vector for hit in hits]))
     return [
         FoundHit(hit.image, float(hit.score), {part.name: float(share) for part, share in zip(parts, row, strict=True)})
-        for hit, row in zip(hits, shares, strict=True)
+        for hit, row in zip(hits, rows, strict=True)
     ]

@@ -16,7 +16,7 @@ from PIL import Image
 
 from tsir.api.metrics import Metrics
 from tsir.encoders.base import Encoder
-from tsir.encoders.loaded import Encoders, info
+from tsir.encoders.loaded import Encoders
 from tsir.errors import EncoderMismatch, StoreUnavailable, TsirError
 from tsir.jobs.runner import JobRunner
 from tsir.library.library import Library
@@ -158,7 +158,7 @@ class State:
         assert self._library is not None
         encoder = self.encoders.main
         try:
-            self._library.create_collection(self.settings.default_table, info(encoder))
+            self._library.create_collection(self.settings.default_table, encoder.info)
         except EncoderMismatch as error:
             log.warning("%s", error)
         if self._runner is None:
@@ -170,7 +170,7 @@ class State:
         """The name of a collection, created with the running encoder when there is none of that name. Blocking."""
         name = name or self.settings.default_table
         if all(collection.name != name for collection in self.library.collections()):
-            self.library.create_collection(name, info(self.encoder))
+            self.library.create_collection(name, self.encoder.info)
         return name
 
     async def close(self) -> None:

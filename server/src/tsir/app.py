@@ -20,8 +20,8 @@ from tsir.api.problems import add_handlers
 from tsir.api.schemas import Problem
 from tsir.api.state import State
 from tsir.encoders.base import Encoder
+from tsir.jobs.runner import JobRunner
 from tsir.library.library import Library
-from tsir.services.jobs import Runner
 from tsir.services.opening import Service
 from tsir.settings import Settings
 
@@ -45,7 +45,7 @@ def create_app(
     *,
     encoder: Encoder | None = None,
     library: Library | None = None,
-    runner: Runner | None = None,
+    runner: JobRunner | None = None,
     owner_token: str | None = None,
 ) -> FastAPI:
     """The application of these settings. Encoder, library and runner are made from them unless given; a given library is not closed.

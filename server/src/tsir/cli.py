@@ -48,7 +48,7 @@ Host = Annotated[str | None, typer.Option(help="Address to listen on. Default: H
 Port = Annotated[int | None, typer.Option(help="Port of the API. Default: PORT, or 5000.")]
 ClientPort = Annotated[int | None, typer.Option(help="Port of the GUI. Default: CLIENT_PORT, or 3000.")]
 ImageRoots = Annotated[str | None, typer.Option(help="Folders that may be imported over HTTP, separated like PATH.")]
-Model = Annotated[str | None, typer.Option("--model", "--encoder", help="Encoder: lite, task-former, open_clip:ARCH/TAG.")]
+Model = Annotated[str | None, typer.Option("--model", "--encoder", help="Encoder, such as lite, task-former or open_clip:ARCH/TAG.")]
 Weights = Annotated[str | None, typer.Option(help="Path or address of the encoder's weights, instead of its own.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 LogLevel = Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")]

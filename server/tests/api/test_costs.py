@@ -19,7 +19,7 @@ from tests.fakes import FakeEncoder
 from tsir.app import create_app
 from tsir.encoders.loaded import Encoders
 from tsir.library.library import Library
-from tsir.services.imports import start_folder
+from tsir.services.imports import submit_folder
 from tsir.services.jobs import make_runner
 from tsir.services.search import Question, find
 from tsir.settings import Settings
@@ -99,7 +99,7 @@ def test_example_picture_is_decoded_for_the_encoder_that_serves_the_collection(
         collection, _ = library.create("photos", serving.info)
         runner = make_runner(library, lambda name: serving, settings)
         try:
-            assert runner.run_now(start_folder(runner, "photos", photos)).state == "done"
+            assert runner.run_now(submit_folder(runner, "photos", photos)).state == "done"
         finally:
             runner.stop()
         moving = library.reencoding("photos")

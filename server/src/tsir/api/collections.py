@@ -11,7 +11,7 @@ from tsir.api.schemas import Reencode
 from tsir.api.state import State
 from tsir.records import CollectionSummary
 from tsir.services import collections as service
-from tsir.services.imports import start_reencode
+from tsir.services.imports import submit_reencode
 from tsir.services.views import CollectionList, CollectionOut, JobDetail
 
 router = APIRouter(prefix="/api/v1/collections", tags=["collections"])
@@ -49,7 +49,7 @@ async def reencode_collection(
 ) -> JobDetail:
     """Encode a collection again with another model; the old vectors are served until the new ones are complete."""
     encoder = (body.encoder if body else None) or state.settings.model
-    return JobDetail.new(await run(start_reencode, runner, name, encoder))
+    return JobDetail.new(await run(submit_reencode, runner, name, encoder))
 
 
 def describe(state: State, collection: CollectionSummary) -> CollectionOut:

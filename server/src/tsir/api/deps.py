@@ -9,9 +9,9 @@ from fastapi import Depends, Path, Query, Request
 from tsir.api.schemas import Text
 from tsir.api.state import Offload, State
 from tsir.encoders.base import Encoder
+from tsir.jobs.runner import JobRunner
 from tsir.jobs.store import Jobs
 from tsir.library.library import Library
-from tsir.services.jobs import Runner
 from tsir.settings import Settings
 
 
@@ -40,7 +40,7 @@ async def _jobs(state: StateDep) -> Jobs:
     return state.jobs
 
 
-async def _runner(state: StateDep) -> Runner:
+async def _runner(state: StateDep) -> JobRunner:
     return state.runner
 
 
@@ -48,7 +48,7 @@ SettingsDep = Annotated[Settings, Depends(_settings)]
 LibraryDep = Annotated[Library, Depends(_library)]
 EncoderDep = Annotated[Encoder, Depends(_encoder)]
 JobsDep = Annotated[Jobs, Depends(_jobs)]
-RunnerDep = Annotated[Runner, Depends(_runner)]
+RunnerDep = Annotated[JobRunner, Depends(_runner)]
 
 
 async def _run(state: StateDep) -> Offload:

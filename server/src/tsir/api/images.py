@@ -9,30 +9,17 @@ from starlette.responses import FileResponse, Response
 
 from tsir.api.deps import CollectionName, Cursor, Id, LibraryDep, RunDep, SettingsDep
 from tsir.errors import NotFound
-from tsir.media.files import FORMATS
+from tsir.media.formats import UNKNOWN, media_type
+from tsir.media.thumbnails import SIZES
 from tsir.records import Image
 from tsir.services import pictures
 from tsir.services.views import ImageList, ImageOut
 
 router = APIRouter(prefix="/api/v1/collections/{name}/images", tags=["images"])
 
-MEDIA_TYPES = {
-    "JPEG": "image/jpeg",
-    "MPO": "image/jpeg",
-    "PNG": "image/png",
-    "WEBP": "image/webp",
-    "GIF": "image/gif",
-    "BMP": "image/bmp",
-    "TIFF": "image/tiff",
-    "HEIF": "image/heic",
-    "HEIC": "image/heic",
-    "AVIF": "image/avif",
-}
-"""By what the file decoded as, never by its name; none of these can carry a script."""
-
 PICTURE_ANSWERS: dict[int | str, dict[str, object]] = {200: {"content": {"image/*": {}}, "description": "The picture."}}
 THUMBNAIL_ANSWERS: dict[int | str, dict[str, object]] = {
-    200: {"content": {MEDIA_TYPES[format]: {} for format in FORMATS.values()}, "description": "The thumbnail."},
+    200: {"content": {media_type(size.format): {} for size in SIZES.values()}, "description": "The thumbnail."},
     304: {"description": "The cached one is still right."},
 }
 
@@ -86,14 +73,13 @@ async def read_thumbnail(
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     path = await run(pictures.thumbnail, library, image, size, settings)
-    return FileResponse(path, media_type=MEDIA_TYPES[FORMATS[size]], headers=headers)
+    return FileResponse(path, media_type=media_type(SIZES[size].format), headers=headers)
 
 
 def picture(image: Image) -> Response:
     """The file of a catalogued picture. Raises NotFound when it is gone. Blocking."""
     path = pictures.original(image)
-    media_type = MEDIA_TYPES.get(image.metadata.format.upper())
+    kind = media_type(image.metadata.format)
+    disposition = "attachment" if kind == UNKNOWN else "inline"
     headers = {"Cache-Control": "private, no-cache"}
-    if media_type is None:
-        return FileResponse(path, media_type="application/octet-stream", headers=headers, filename=path.name)
-    return FileResponse(path, media_type=media_type, headers=headers, filename=path.name, content_disposition_type="inline")
+    return FileResponse(path, media_type=kind, headers=headers, filename=path.name, content_disposition_type=disposition)

@@ -19,7 +19,7 @@ from tsir.importing.urls import fetch
 from tsir.jobs.model import Job
 from tsir.searching.query import check_text
 from tsir.services import collections, jobs
-from tsir.services.imports import start_folder, start_picture
+from tsir.services.imports import submit_folder, submit_picture
 from tsir.services.search import Question
 from tsir.stopwatch import Stopwatch
 
@@ -38,7 +38,7 @@ async def load_images(body: LoadRequest, state: StateDep, library: LibraryDep, r
     """Import a folder; answers when it is done."""
     folder = await run(library.files.resolve_import_folder, body.File)
     name = await table(state, body.Table)
-    await ended(state, await run(start_folder, runner, name, folder))
+    await ended(state, await run(submit_folder, runner, name, folder))
     return "Successfully loaded data!"
 
 
@@ -60,7 +60,7 @@ async def upload_image(
         data = await run(fetch, url, max_bytes=state.settings.max_upload_bytes)
     name = await table(state, table_name)
     label = (image.filename if image else url) or "image"
-    job = await ended(state, await run(start_picture, runner, library, state.settings, name, data or b"", label))
+    job = await ended(state, await run(submit_picture, runner, library, state.settings, name, data or b"", label))
     return f"Successfully loaded data: {(await run(jobs.imported, library, state.jobs, job)).id}"
 
 

@@ -16,8 +16,8 @@ from tsir.api.schemas import FolderImport, UrlImport
 from tsir.api.state import State
 from tsir.errors import InvalidInput
 from tsir.jobs.model import Job
+from tsir.jobs.runner import JobRunner
 from tsir.services import imports
-from tsir.services.jobs import Runner
 from tsir.services.views import OWNER_HEADER, JobDetail
 
 router = APIRouter(prefix="/api/v1/collections/{name}/imports", tags=["imports"])
@@ -66,16 +66,16 @@ async def start_import(name: CollectionName, request: Request, response: Respons
     return JobDetail.new(job)
 
 
-async def _json(request: Request, state: State, runner: Runner, name: str) -> Job:
+async def _json(request: Request, state: State, runner: JobRunner, name: str) -> Job:
     try:
         body = await request.json()
     except (ValueError, RecursionError):
         raise InvalidInput('The body is not JSON; it must look like {"path": "a folder"} or {"urls": ["https://..."]}.') from None
     if isinstance(body, dict) and "urls" in body:
-        return await state.run(imports.start_urls, runner, name, _validated(UrlImport, body).urls)
+        return await state.run(imports.submit_urls, runner, name, _validated(UrlImport, body).urls)
     path = _validated(FolderImport, body).path
     resolve = imports.own_folder if is_owner(request, state) else state.library.files.resolve_import_folder
-    return await state.run(lambda: imports.start_folder(runner, name, resolve(path)))
+    return await state.run(lambda: imports.submit_folder(runner, name, resolve(path)))
 
 
 def is_owner(request: Request, state: State) -> bool:
@@ -91,11 +91,11 @@ def _validated(model: type[M], body: object) -> M:
         raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in error.errors()]) from None
 
 
-async def _uploads(request: Request, state: State, runner: Runner, name: str) -> Job:
+async def _uploads(request: Request, state: State, runner: JobRunner, name: str) -> Job:
     async with request.form(max_files=MAX_FILES, max_fields=MAX_FILES) as form:
         sent = [
             (value.filename, value.file)
             for key, value in form.multi_items()
             if key == "files" and isinstance(value, UploadFile) and value.filename
         ]
-        return await state.run(imports.start_uploads, runner, state.library, name, sent)
+        return await state.run(imports.submit_uploads, runner, state.library, name, sent)

@@ -16,9 +16,9 @@ from tsir.api.metrics import Metrics
 from tsir.encoders.base import Encoder
 from tsir.encoders.loaded import Encoders
 from tsir.errors import StoreUnavailable, TsirError
+from tsir.jobs.runner import JobRunner
 from tsir.jobs.store import Jobs
 from tsir.library.library import Library
-from tsir.services.jobs import Runner
 from tsir.services.opening import Service
 from tsir.settings import Settings
 
@@ -82,7 +82,7 @@ class State:
         return self.service.jobs
 
     @property
-    def runner(self) -> Runner:
+    def runner(self) -> JobRunner:
         return self.service.runner
 
     @property

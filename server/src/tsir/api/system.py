@@ -68,7 +68,7 @@ async def system(state: StateDep, library: LibraryDep, jobs: JobsDep, encoder: E
         version=_version("tsir"),
         versions={"python": platform.python_version(), **{name: _version(name) for name in PACKAGES if _version(name)}},
         encoder=EncoderOut(name=encoder.name, fingerprint=encoder.fingerprint, dim=encoder.dim),
-        default_weights=encoder.default_weights,
+        default_weights=dict(encoder.default_weights),
         device=encoder.device,
         vectors="milvus-lite" if settings.vectors_embedded else "milvus",
         catalog=settings.catalog_url.partition(":")[0].partition("+")[0],

@@ -28,7 +28,7 @@ from tsir.encoders.base import Encoder
 from tsir.errors import Conflict, InvalidInput, NotFound, StoreUnavailable, TsirError
 from tsir.jobs.model import Job
 from tsir.services.collections import ensured
-from tsir.services.imports import start_folder
+from tsir.services.imports import submit_folder
 from tsir.services.views import JobOut
 from tsir.settings import Settings
 
@@ -230,7 +230,7 @@ class _Site:
 
     async def _import(self, state: State, name: str, folder: Path) -> None:
         await state.run(ensured, state.library, state.encoders, name)
-        job = await state.run(start_folder, state.runner, name, folder)
+        job = await state.run(submit_folder, state.runner, name, folder)
         with following(f"  Importing {folder.name}") as tell:
             while not job.over:
                 tell(JobOut.of(job))

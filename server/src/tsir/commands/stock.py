@@ -14,7 +14,7 @@ from tsir.errors import InvalidInput
 from tsir.jobs.model import Job, JobFailure
 from tsir.jobs.progress import Progress
 from tsir.services.check import check_library
-from tsir.services.imports import own_folder, start_folder, start_reencode
+from tsir.services.imports import own_folder, submit_folder, submit_reencode
 from tsir.services.jobs import detail
 from tsir.services.opening import STOP_S, Service, opened
 from tsir.services.search import Question
@@ -35,7 +35,7 @@ def load(settings: Settings, folder: Path, collection: str, *, watch: bool, as_j
         if watch:
             _watch(service, collection, folder)
             return True
-        return _run(service, lambda: start_folder(service.runner, collection, folder, here=True), f"Importing {folder.name}", as_json)
+        return _run(service, lambda: submit_folder(service.runner, collection, folder, here=True), f"Importing {folder.name}", as_json)
 
 
 def _load_by_server(server: remote.Server, folder: Path, collection: str, watch: bool, as_json: bool) -> bool:
@@ -91,7 +91,7 @@ def reencode(settings: Settings, collection: str, encoder: str, *, as_json: bool
         report(job, as_json=as_json)
         return job.state == "done"
     with opened(settings) as service:
-        return _run(service, lambda: start_reencode(service.runner, collection, encoder), what, as_json)
+        return _run(service, lambda: submit_reencode(service.runner, collection, encoder), what, as_json)
 
 
 def _run(service: Service, submit: Callable[[], Job], what: str, as_json: bool) -> bool:

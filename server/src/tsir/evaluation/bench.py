@@ -167,9 +167,9 @@ def _pictures(folder: Path | None, number: int) -> list[Image]:
 
 
 def _files(folder: Path) -> list[Path]:
-    from tsir.media.decode import SUFFIXES
+    from tsir.media.formats import is_picture_name
 
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()) if folder.is_dir() else []
+    files = sorted(path for path in folder.rglob("*") if is_picture_name(path.name) and path.is_file()) if folder.is_dir() else []
     if not files:
         raise InvalidInput(f"{folder} is not a folder with pictures.")
     return files
@@ -200,9 +200,10 @@ def run_import(
     so a running server is not in the way; stores that are servers are used as they are. Raises InvalidInput when the folder has no
     pictures.
     """
+    from tsir.encoders.loaded import Encoders
     from tsir.jobs.model import Job
     from tsir.library.library import Library
-    from tsir.services.imports import start_folder
+    from tsir.services.imports import submit_folder
     from tsir.services.jobs import make_runner
 
     files = _files(folder)
@@ -213,14 +214,14 @@ def run_import(
         name = f"bench_{uuid4().hex[:12]}"
         with Library.open(own) as library:
             library.create(name, encoder.info)
-            runner = make_runner(library, lambda model: encoder, own)
+            runner = make_runner(library, Encoders(own, encoder), own)
 
             def tell(job: Job) -> None:
                 say("importing", (job.done + job.skipped + job.failed) / number)
 
             try:
                 begun = time.perf_counter()
-                job = runner.run_now(start_folder(runner, name, source), on_progress=tell)
+                job = runner.run_now(submit_folder(runner, name, source), on_progress=tell)
                 seconds = time.perf_counter() - begun
             finally:
                 runner.stop()

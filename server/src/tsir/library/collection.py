@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tsir.errors import EncoderMismatch, InvalidInput, NotFound, StoreUnavailable
+from tsir.errors import EncoderMismatch, InvalidInput, NotFound, StoreUnavailable, encoder_mismatch
 from tsir.library.places import vanished
 from tsir.library.steps import Step
 from tsir.library.stores import ERASE_BATCH, FLAT_LIMIT, Stores, unit_rows
@@ -342,11 +342,7 @@ class Collection:
 def expect(ref: Ref, encoder: EncoderInfo) -> None:
     """Raise EncoderMismatch unless a collection's vectors are of this encoder."""
     if ref.encoder.fingerprint != encoder.fingerprint or ref.encoder.dim != encoder.dim:
-        raise EncoderMismatch(
-            f"The collection {ref.name!r} was built with the encoder {ref.encoder.name} ({ref.encoder.fingerprint}), and "
-            f"{encoder.name} ({encoder.fingerprint}) is running: their vectors cannot be compared. Run with MODEL={ref.encoder.name}, "
-            f"re-encode the collection, or use another name."
-        )
+        raise encoder_mismatch(ref.name, ref.encoder, encoder)
 
 
 def _unit(ref: Ref, vector: Vectors) -> Vectors:

@@ -116,9 +116,9 @@ class Stores:
         paths, hashes = self.catalog.locations.leftovers(ids)
         self.after(Step.LEFTOVERS_FOUND)
         for path in paths if uploads else ():
-            self.files.delete_upload(path)
+            self.files.uploads.delete(path)
         for content_hash in hashes:
-            self.files.delete_thumbnails(content_hash)
+            self.files.thumbnails.delete(content_hash)
         self.catalog.images.delete(ids, everything)
         self.after(Step.ROWS_DELETED)
 

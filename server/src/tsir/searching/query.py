@@ -16,6 +16,7 @@ from PIL.Image import Image
 
 from tsir.errors import InvalidInput
 from tsir.library.collection import MAX_WINDOW
+from tsir.media.formats import catalogued
 from tsir.records import Filter
 
 PARTS = ("text", "not_text", "sketch", "image", "like")
@@ -142,7 +143,7 @@ def _formats(value: object) -> tuple[str, ...]:
     names: list[Any] = value if isinstance(value, list) and len(value) <= 20 else [None]
     if not all(isinstance(name, str) and name.isalnum() and len(name) < 20 for name in names):
         raise InvalidInput(f'filter: formats is {_short(value)}; it must be a list of names such as ["JPEG", "PNG"].')
-    return tuple("JPEG" if name.upper() == "JPG" else name.upper() for name in names)
+    return tuple(catalogued(name) for name in names)
 
 
 def _json_object(name: str, text: str, example: str) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from PIL import Image
 from tsir.encoders.base import Encoder
 from tsir.encoders.loaded import Encoders
 from tsir.errors import EncoderMismatch, TsirError
+from tsir.jobs.runner import JobRunner
 from tsir.jobs.store import Jobs
 from tsir.library.library import Library
-from tsir.services.jobs import Runner, make_runner
+from tsir.services.jobs import make_runner
 from tsir.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -27,10 +28,10 @@ class Service:
 
     library: Library
     jobs: Jobs
-    runner: Runner
+    runner: JobRunner
 
     def __init__(
-        self, settings: Settings, *, encoder: Encoder | None = None, library: Library | None = None, runner: Runner | None = None
+        self, settings: Settings, *, encoder: Encoder | None = None, library: Library | None = None, runner: JobRunner | None = None
     ) -> None:
         """Encoder, library and runner are made from the settings unless given; a given library is not closed."""
         self.settings = settings
@@ -45,8 +46,10 @@ class Service:
             self._opened = Library.open(self.settings)
         self.library = self._opened
         self.jobs = Jobs(self.library.stores.catalog.database)
+        if self._given is None and self.library.stores.exclusive and (requeued := self.jobs.requeue_orphans()):
+            log.info("%d jobs of the last run were interrupted and go on.", requeued)
         if self._runner is None:
-            self._runner = make_runner(self.library, self.encoders.named, self.settings)
+            self._runner = make_runner(self.library, self.encoders, self.settings)
         self.runner = self._runner
 
     def load_encoder(self) -> Encoder:

@@ -191,14 +191,14 @@ class JobDetail(JobOut):
     image_ids: list[int] = Field(description="Pictures of an upload once it is done (the first hundred); empty otherwise.")
 
     @classmethod
-    def of_detail(cls, detail: jobs.JobDetail) -> JobDetail:
+    def of_detail(cls, detail: jobs.JobReport) -> JobDetail:
         listed = [FailureOut(path=failure.path, reason=failure.reason) for failure in detail.failures]
         return cls(**_job_fields(detail.job), failures=listed, image_ids=list(detail.image_ids))
 
     @classmethod
     def new(cls, job: Job) -> JobDetail:
         """A job that was queued just now."""
-        return cls.of_detail(jobs.JobDetail(job, jobs.title(job)))
+        return cls.of_detail(jobs.JobReport(job, jobs.title(job)))
 
 
 class JobList(BaseModel):

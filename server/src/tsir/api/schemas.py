@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from tsir import records
 from tsir.searching.search import Found, FoundHit
+from tsir.storage.filters import Condition, KindName
 
 
 def clean(text: str) -> str:

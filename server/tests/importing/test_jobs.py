@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from pymilvus import DataType, MilvusClient
 
 from tests.fakes import FakeEncoder
 from tests.importing.conftest import NAME, WatchedEncoder, fill, info, load, noise, paths_of
@@ -685,3 +686,20 @@ def test_fetched_url_is_not_fetched_again_when_the_job_is_done_again(library: Li
     gone = items([f"{picture_server}/1", f"{picture_server}/2"])
     assert [item.file for item in gone] == [item.file for item in first]
     assert len(list(library.files.uploads.rglob("*.png"))) == 2
+
+
+def test_a_store_that_refuses_ends_the_job_with_its_sentence(
+    library: Library, runner: JobRunner, album: Path, settings: Settings, encoder: WatchedEncoder
+) -> None:
+    store, name = library.store, library.vectors_name(library.catalog.ref(NAME))
+    client = MilvusClient(uri=settings.vectors_uri)
+    schema = store.schema.build(encoder.dim, store.embedded)
+    schema.add_field("colour", DataType.INT64)  # rows of ours lack it
+    client.drop_collection(name)
+    client.create_collection(name, schema=schema, properties=store.schema.properties())
+    fill(album, 5)
+    job = load(runner, album)
+    assert job.state == "failed"
+    assert job.message is not None
+    assert "refuses" in job.message
+    assert "colour" in job.message

@@ -15,8 +15,9 @@ import pytest
 from tests.library.conftest import ENCODER, axis, new_image
 from tsir.errors import Conflict, InvalidInput
 from tsir.library.library import Library
-from tsir.records import Begun, EncoderInfo, Filter, Hit
+from tsir.records import Begun, EncoderInfo, Hit
 from tsir.settings import Settings
+from tsir.storage.filters import Filter
 
 Add = Callable[..., list[Begun]]
 

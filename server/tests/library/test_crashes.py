@@ -13,10 +13,10 @@ from PIL import Image
 
 from tests.library import crashing
 from tests.library.conftest import axis
-from tsir.library.library import Library, _scalars
-from tsir.records import Filter
+from tsir.library.library import Library
 from tsir.records import Image as StoredImage
 from tsir.settings import Settings
+from tsir.storage.filters import Filter
 
 
 def found(library: Library, folder: Path) -> list[str]:
@@ -110,7 +110,7 @@ def test_check_repairs_what_was_lost_in_milvus(settings: Settings, photos_folder
         library.store.delete(name, ids[:3])
         strangers = [max(ids) + 1000 * n for n in range(1, 4)]
         facts = list(library.catalog.facts(ref.id, ids[3:6]).values())
-        library.store.upsert(name, strangers, np.stack([axis(1)] * 3), [_scalars(fact) for fact in facts])
+        library.store.upsert(name, strangers, np.stack([axis(1)] * 3), facts)
         library.store.ensure(f"{library.vectors_prefix()}999_1", 8, "FLAT")
 
         report = library.check()

@@ -15,7 +15,8 @@ import pytest
 from tests.library.conftest import ENCODER, EVERY_PAIR, axis, new_image
 from tsir.errors import Conflict, EncoderMismatch, InvalidInput, NotFound
 from tsir.library.library import Library
-from tsir.records import Begun, EncoderInfo, FileStat, Filter, ImageMetadata
+from tsir.records import Begun, EncoderInfo, FileStat, ImageMetadata
+from tsir.storage.filters import Filter
 
 Add = Callable[..., list[Begun]]
 

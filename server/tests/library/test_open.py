@@ -225,7 +225,7 @@ def test_an_index_that_milvus_could_not_build_is_built_with_the_next_pictures(
         library.finish("photos", [entry.id for entry in begun], np.stack([axis(1, n) for n in range(5)]))
         ref = library.catalog.ref("photos")
         assert ref.index == "HNSW"
-        assert library.store._connect().describe_index(library.vectors_name(ref), "vector")["index_type"] == "HNSW"
+        assert library.store.index(library.vectors_name(ref)) == "HNSW"
 
 
 @pytest.mark.parametrize("index", ["HNSW", "IVF_FLAT", "IVF_SQ8"])

@@ -12,10 +12,10 @@ from tsir.encoders.loaded import Encoders, info
 from tsir.errors import EncoderMismatch, InvalidInput, NotFound
 from tsir.jobs.runner import JobRunner
 from tsir.library.library import Library
-from tsir.records import Filter
 from tsir.searching.query import Query
 from tsir.searching.search import Found, search
 from tsir.settings import Settings
+from tsir.storage.filters import Filter
 
 
 @pytest.fixture

@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from tsir.errors import Conflict, EncoderMismatch, InvalidInput, NotFound, StoreUnavailable, TsirError
+from tsir.errors import Conflict, EncoderMismatch, InvalidInput, NotFound, StoreRefused, StoreUnavailable, TsirError
 from tsir.library.backup import RESTORING, backup, restore
 from tsir.library.check import check, vanished
+from tsir.library.upgrade import upgrade
 from tsir.media.files import Files
 from tsir.records import (
     Begun,
@@ -31,7 +32,6 @@ from tsir.records import (
     Collection,
     EncoderInfo,
     FileStat,
-    Filter,
     Hit,
     Image,
     Job,
@@ -43,16 +43,9 @@ from tsir.records import (
     Vectors,
 )
 from tsir.settings import Settings
-from tsir.storage.milvus.client import (
-    MAX_RESULTS,
-    VECTOR_BYTES_PER_REPLY,
-    Consistency,
-    NoSuchVectors,
-    Scalars,
-    VectorStore,
-    folder_hashes,
-    milliseconds,
-)
+from tsir.storage.filters import Filter
+from tsir.storage.milvus.client import MAX_RESULTS, VECTOR_BYTES_PER_REPLY, Consistency, NoSuchVectors, VectorStore
+from tsir.storage.milvus.schema import SCHEMA, Schema
 from tsir.storage.sql import catalog as sql
 from tsir.storage.sql.catalog import BeingDeleted, Catalog, Facts, Ref, chunks
 
@@ -91,12 +84,12 @@ class Library:
 
     files: Files
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, schema: Schema = SCHEMA) -> None:
         """Use `open`."""
         self.settings = settings
         self.files = Files(settings)
         self.catalog = Catalog(settings)
-        self.store = VectorStore(settings)
+        self.store = VectorStore(settings, schema)
         self._lock: int | None = None
         self._tag = ""
         self._growing = threading.Lock()
@@ -105,12 +98,14 @@ class Library:
         self._owing = threading.Lock()
 
     @classmethod
-    def open(cls, settings: Settings) -> Library:
+    def open(cls, settings: Settings, schema: Schema = SCHEMA) -> Library:
         """Open the stores that the settings name, create what is missing, and bring the catalog's schema up to date.
+
+        Vectors of an older `schema` are copied into the newest one in the background.
 
         Raises Conflict when an embedded library is in use by another process, or was written by a newer version.
         """
-        library = cls(settings)
+        library = cls(settings, schema)
         try:
             library._open()
         except BaseException:
@@ -133,7 +128,7 @@ class Library:
             if requeued:
                 log.info("%d jobs of the last run were interrupted and go on.", requeued)
         # What a crash left half deleted. A store that is away now is no reason not to start: check() and the next start do it too.
-        with suppress(StoreUnavailable):
+        with suppress(StoreUnavailable, StoreRefused):
             self.finish_deletions()
         threading.Thread(target=self._warm, name="tsir-milvus", daemon=True).start()
 
@@ -141,13 +136,23 @@ class Library:
         """Load the Milvus client and its collections while the rest starts, so that the first search does not wait for it."""
         try:
             self.store.ping()
-            for name in [ref.name for ref in self.catalog.refs("ready")]:
-                with suppress(NotFound, NoSuchVectors):  # dropped or encoded anew meanwhile
-                    # What a crash left between dropping an outgrown index and building the next, and pictures that were moved before one.
-                    ref = self.catalog.ref(name)
-                    self.store.set_index(self.vectors_name(ref), ref.index)
-                    ref = self.catalog.ref(name)
-                    self.refresh(ref, self.catalog.stale(ref.id))
+            names = [ref.name for ref in self.catalog.refs("ready")]
+        except TsirError as error:
+            log.warning("%s", error)
+            return
+        for name in names:
+            self._prepare(name)
+
+    def _prepare(self, name: str) -> None:
+        """Load a collection, and do what a crash or an older version left to be done."""
+        try:
+            with suppress(NotFound, NoSuchVectors):  # dropped or encoded anew meanwhile
+                # What a crash left between dropping an outgrown index and building the next, and pictures that were moved before one.
+                ref = self.catalog.ref(name)
+                self.store.set_index(self.vectors_name(ref), ref.index)
+                ref = self.catalog.ref(name)
+                self.refresh(ref, self.catalog.stale(ref.id))
+                upgrade(self, name)
         except TsirError as error:
             log.warning("%s", error)
 
@@ -324,21 +329,29 @@ class Library:
         if not facts:
             return []
         order = list(facts)
-        self._upsert(ref, None, order, np.stack([rows[id] for id in order]), [_scalars(facts[id]) for id in order])
-        gone, stale = self.catalog.settle(ref.name, ref.generation, facts)
+        try:
+            self._upsert(ref, None, order, np.stack([rows[id] for id in order]), list(facts.values()))
+            gone, stale = self.catalog.settle(ref.name, ref.generation, facts)
+        except EncoderMismatch:
+            now = self.catalog.ref(ref.name)
+            if now.encoder != ref.encoder:
+                raise
+            return self._write(now, rows)  # the vectors moved into a newer schema meanwhile
         if gone:
             self.store.delete(self.vectors_name(ref), gone)
         return stale
 
-    def _upsert(self, ref: Ref, generation: int | None, ids: Sequence[int], vectors: Vectors, scalars: Sequence[Scalars]) -> None:
+    def _upsert(self, ref: Ref, generation: int | None, ids: Sequence[int], vectors: Vectors, facts: Sequence[Facts]) -> None:
         name = self.vectors_name(ref, generation)
         try:
-            self.store.upsert(name, ids, vectors, scalars)
+            self.store.upsert(name, ids, vectors, facts)
         except NoSuchVectors:
             # A crash came between the catalog's row and Milvus' collection, or Milvus lost it, unless the collection was dropped.
-            self.catalog.ref(ref.name)
+            now = self.catalog.ref(ref.name)
+            if generation is None and now.generation != ref.generation:
+                raise EncoderMismatch(f"The vectors of {ref.name!r} were replaced meanwhile. Import again.") from None
             self.store.ensure(name, vectors.shape[1], ref.index)
-            self.store.upsert(name, ids, vectors, scalars)
+            self.store.upsert(name, ids, vectors, facts)
 
     def refresh(self, ref: Ref, ids: Sequence[int]) -> None:
         """Write the folders of images whose places changed beside their vectors; `stale` in the catalog until that is done."""
@@ -454,12 +467,8 @@ class Library:
         ref = self.catalog.ref(name)
         wanted = sorted({id for id in ids if abs(id) < 2**63})
         ready = self.catalog.ready(ref, wanted)
-        name = self.vectors_name(ref)
         try:
-            # An id's vector never changes in a collection of Milvus: only one just written needs the slow, consistent read.
-            found = self.store.get(name, list(ready), "Bounded")
-            late = [id for id in ready if id not in found]
-            return found | self.store.get(name, late, "Strong") if late else found
+            return self.store.settled(self.vectors_name(ref), list(ready))
         except NoSuchVectors:
             return {}
 
@@ -480,13 +489,12 @@ class Library:
         query = np.asarray(query / norm, dtype=np.float32)
         if limit < 1 or offset < 0 or offset + limit > MAX_RESULTS - SPARE_HITS:
             raise InvalidInput(f"Results can be shown up to number {MAX_RESULTS - SPARE_HITS}; asked for were {limit} from {offset} on.")
-        expression = self.store.expression(filter)
         consistency: Consistency = "Strong" if fresh else "Bounded"
         k = offset + limit + SPARE_HITS
         while True:
             with_vectors = k * query.nbytes <= VECTOR_BYTES_PER_REPLY
             try:
-                found = self.store.search(self.vectors_name(ref), query, k, ref.index, expression, consistency, with_vectors)
+                found = self.store.search(self.vectors_name(ref), query, k, ref.index, filter, consistency, with_vectors)
             except NoSuchVectors:
                 served, ref = ref, self.catalog.ref(name)
                 if ref.generation != served.generation:  # re-encoded since we looked
@@ -540,7 +548,7 @@ class Library:
         if not facts:
             return
         order = list(facts)
-        self._upsert(ref, generation, order, np.stack([rows[id] for id in order]), [_scalars(facts[id]) for id in order])
+        self._upsert(ref, generation, order, np.stack([rows[id] for id in order]), list(facts.values()))
         gone = self.catalog.settle_reencode(name, generation, facts)
         if gone:
             self.store.delete(self.vectors_name(ref, generation), gone)
@@ -707,13 +715,6 @@ def _rows(ids: Sequence[int], vectors: Vectors, dim: int) -> dict[int, Vectors]:
     if (abs(norm - 1) > 1e-5).any():  # encoders return unit rows; those are stored bit for bit
         rows = np.divide(rows, norm, out=np.zeros_like(rows), where=norm > 0)
     return dict(zip(ids, rows, strict=True))
-
-
-def _scalars(facts: Facts) -> Scalars:
-    picture = facts.metadata
-    return Scalars(
-        milliseconds(picture.taken_at), picture.width, picture.height, picture.format, picture.located, folder_hashes(facts.paths)
-    )
 
 
 def _hits(query: Vectors, vectors: Mapping[int, Vectors], images: Mapping[int, Image]) -> list[Hit]:

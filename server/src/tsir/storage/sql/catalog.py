@@ -491,7 +491,7 @@ class Catalog:
                     encoder=ref.encoder,
                     count=counts[ref.id, "ready"],
                     pending=counts[ref.id, "pending"],
-                    state="reencoding" if ref.next_generation is not None else "ready",
+                    state="reencoding" if ref.next_encoder not in (None, ref.encoder) else "ready",
                     created_at=ref.created_at,
                 )
                 for ref in found
@@ -975,14 +975,19 @@ class Catalog:
 
     # Generations
 
-    def begin_reencode(self, name: str, encoder: EncoderInfo) -> tuple[Ref, int | None]:
-        """Open a generation, or find the open one of that encoder; returns also the number of one that was thrown away for it."""
+    def begin_reencode(self, name: str, encoder: EncoderInfo, *, copy: bool = False) -> tuple[Ref, int | None]:
+        """Open a generation, or find the open one of that encoder; returns also the number of one that was thrown away for it.
+
+        `copy`: of the encoder that serves. Raises Conflict when the collection has the encoder already, or is being re-encoded (`copy`).
+        """
 
         def do(connection: Connection) -> tuple[Ref, int | None]:
             query = sa.select(collections).where(collections.c.name == name)
             ref = self.ref(name, connection)
             ref = _ref(connection.execute(query.with_for_update()).one())
-            if ref.encoder.fingerprint == encoder.fingerprint:
+            if copy and ref.next_encoder is not None and ref.next_encoder.fingerprint != encoder.fingerprint:
+                raise Conflict(f"{name!r} is being re-encoded.")
+            if not copy and ref.encoder.fingerprint == encoder.fingerprint:
                 raise Conflict(f"{name!r} is encoded with {encoder.name} ({encoder.fingerprint}) already.")
             if ref.next_encoder is not None and ref.next_encoder.fingerprint == encoder.fingerprint:
                 return ref, None
@@ -1020,8 +1025,11 @@ class Catalog:
 
         return self.write(do)
 
-    def swap(self, name: str, generation: int, index: str) -> tuple[Ref, int, bool]:
-        """Serve the generation; returns the row before, how many images became pending, and whether it was done just now."""
+    def swap(self, name: str, generation: int, index: str, *, whole: bool = False) -> tuple[Ref, int, bool]:
+        """Serve the generation; returns the row before, how many images became pending, and whether it was done just now.
+
+        `whole`: only if every ready image has a vector in it; otherwise nothing happens.
+        """
 
         def do(connection: Connection) -> tuple[Ref, int, bool]:
             self.ref(name, connection)
@@ -1033,6 +1041,8 @@ class Catalog:
             # Images that were ready, or that a running import finished for the old generation only, have no vector in the new one.
             mine = images.c.collection_id == before.id
             lacking = sa.or_(images.c.next_generation.is_(None), images.c.next_generation != generation)
+            if whole and connection.execute(sa.select(images.c.id).where(mine, images.c.state == "ready", lacking).limit(1)).first():
+                return before, 0, False
             pending = connection.execute(images.update().where(mine, images.c.state == "ready", lacking).values(state="pending")).rowcount
             connection.execute(images.update().where(mine, images.c.next_generation.is_not(None)).values(next_generation=None, stale=False))
             connection.execute(

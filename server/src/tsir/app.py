@@ -23,6 +23,7 @@ from tsir.jobs.runner import JobRunner
 from tsir.library.library import Library
 from tsir.services.opening import State
 from tsir.settings import Settings
+from tsir.storage import filters
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +112,7 @@ def _document(app: FastAPI) -> None:
             components = schema.setdefault("components", {})
             schemas = components.setdefault("schemas", {})
             schemas["Problem"] = Problem.model_json_schema()
+            schemas["Filter"] = filters.json_schema()  # a form's text, of which FastAPI knows no more
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
             components["securitySchemes"] = {

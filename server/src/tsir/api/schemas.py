@@ -30,6 +30,7 @@ class Problem(BaseModel):
     type: str = "about:blank"
     title: str
     status: int
+    code: str = Field(description="The kind of error, for programs; stable: invalid_input, not_found, store_unavailable, ...")
     detail: str
     instance: str
 
@@ -220,6 +221,29 @@ class Limits(BaseModel):
     default_limit: int
 
 
+class Choice(BaseModel):
+    """A value to choose, and what to call it."""
+
+    value: str
+    label: str
+
+
+class FilterField(BaseModel):
+    """A condition that a search's filter may have: enough to draw a form for it."""
+
+    name: str
+    kind: KindName
+    label: str = Field(description="A few words for people.")
+    help: str = Field(description="A sentence for people.")
+    choices: list[Choice] = Field(description="Of the kind choice: what can be chosen.")
+
+    @classmethod
+    def of(cls, name: str, condition: Condition) -> FilterField:
+        kind = condition.kind
+        choices = [Choice(value=value, label=label) for value, label in kind.choices.items()]
+        return cls(name=name, kind=kind.name, label=condition.label, help=condition.help, choices=choices)
+
+
 class SystemOut(BaseModel):
     """What runs here."""
 
@@ -231,6 +255,7 @@ class SystemOut(BaseModel):
     vectors: Literal["milvus-lite", "milvus"]
     catalog: str
     limits: Limits
+    filters: list[FilterField] = Field(description="What a search can be filtered by.")
     import_roots: list[str]
     default_collection: str
     collections: int

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Response
 
 from tsir.api.deps import EncoderDep, LibraryDep, RunDep, StateDep
 from tsir.api.guard import is_loopback
-from tsir.api.schemas import Alive, EncoderOut, Limits, Ready, SystemOut
+from tsir.api.schemas import Alive, EncoderOut, FilterField, Limits, Ready, SystemOut
 from tsir.errors import TsirError
 from tsir.records import Collection
 from tsir.searching.query import MAX_LIMIT
 from tsir.services.opening import State
+from tsir.storage.filters import conditions
 
 router = APIRouter(tags=["system"])
 
@@ -79,6 +80,7 @@ async def system(state: StateDep, library: LibraryDep, encoder: EncoderDep, run:
             max_limit=MAX_LIMIT,
             default_limit=settings.top_k,
         ),
+        filters=[FilterField.of(name, condition) for name, condition in conditions().items()],
         import_roots=[str(root) for root in settings.roots],
         default_collection=settings.default_table,
         collections=len(collections),

@@ -49,7 +49,7 @@ def watched(told: Callable[[Facts], None]) -> Schema:
         told(facts)
         return facts.metadata.camera or ""
 
-    column = Column(MAKER.name, Form(MAKER.form.type, value, MAKER.form.params), since=2)
+    column = Column(MAKER.name, Form(MAKER.form.type, value, MAKER.form.params), since=MAKER.since)
 
     @dataclass(frozen=True)
     class Watched(Filter):
@@ -70,7 +70,7 @@ def test_an_older_library_is_copied_into_the_newest_schema_when_it_is_opened(set
     with Library.open(settings, WIDER) as library:
         assert found(library) == hits
         upgraded(library)
-        assert version(library) == 2
+        assert version(library) == WIDER.version
         assert found(library) == hits
         assert found(library, Wider(maker="Camera")) == hits
         assert found(library, Wider(maker="Canon")) == []
@@ -115,7 +115,7 @@ def test_imports_changes_and_deletions_during_an_upgrade_are_in_the_new_vectors(
 
     with Library.open(settings, watched(told)) as library:
         upgraded(library)
-        assert version(library) == 2
+        assert version(library) == WIDER.version
         expected = [hit.image.path for hit in hits if not hit.image.path.endswith("/5.jpg")] + [str(photos_folder / "late.jpg")]
         assert [hit.image.path for hit in found(library)] == expected
         assert [Path(hit.image.path).name for hit in found(library, Filter(folder=str(photos_folder / "copies")))] == ["3.jpg"]

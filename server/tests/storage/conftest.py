@@ -30,7 +30,7 @@ class Picture:
 
 
 MAKERS = choice({"Canon": "Canon", "Camera": "Camera"})
-MAKER = Column("maker", Form("VARCHAR", lambda facts: facts.metadata.camera or "", {"max_length": 64}), since=2)
+MAKER = Column("maker", Form("VARCHAR", lambda facts: facts.metadata.camera or "", {"max_length": 64}), since=SCHEMA.version + 1)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from tsir.jobs.runner import JobRunner
 from tsir.library.library import Library
 from tsir.services.opening import Service
 from tsir.settings import Settings
+from tsir.storage import filters
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +113,7 @@ def _document(app: FastAPI) -> None:
             components = schema.setdefault("components", {})
             schemas = components.setdefault("schemas", {})
             schemas["Problem"] = Problem.model_json_schema()
+            schemas["Filter"] = filters.json_schema()  # a form's text, of which FastAPI knows no more
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
             components["securitySchemes"] = {

@@ -20,7 +20,7 @@ def problem(answer: Any, status: int, said: str) -> None:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
-    assert set(body) == {"type", "title", "status", "detail", "instance"}
+    assert set(body) == {"type", "title", "status", "code", "detail", "instance"}
     assert body["status"] == status
     assert said in body["detail"], body["detail"]
 

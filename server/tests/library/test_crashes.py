@@ -15,9 +15,9 @@ from tests.library.conftest import axis, search
 from tsir.library.check import check
 from tsir.library.library import Library
 from tsir.library.steps import Step
-from tsir.records import Filter
 from tsir.records import Image as StoredImage
 from tsir.settings import Settings
+from tsir.storage.filters import Filter
 
 
 def found(library: Library, folder: Path) -> list[str]:

@@ -17,7 +17,8 @@ from tsir.errors import Conflict, EncoderMismatch, InvalidInput, NotFound
 from tsir.jobs.store import Jobs
 from tsir.library.check import check
 from tsir.library.library import Library
-from tsir.records import Begun, EncoderInfo, FileStat, Filter, ImageMetadata
+from tsir.records import Begun, EncoderInfo, FileStat, ImageMetadata
+from tsir.storage.filters import Filter
 
 Add = Callable[..., list[Begun]]
 

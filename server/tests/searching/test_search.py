@@ -11,7 +11,6 @@ from tests.fakes import FakeEncoder
 from tsir.encoders.loaded import Encoders
 from tsir.errors import EncoderMismatch, InvalidInput, NotFound
 from tsir.library.library import Library
-from tsir.records import Filter
 from tsir.searching.query import Query
 from tsir.searching.search import Found
 from tsir.searching.search import search as search_collection
@@ -19,6 +18,7 @@ from tsir.services.imports import submit_folder
 from tsir.services.jobs import make_runner
 from tsir.settings import Settings
 from tsir.stopwatch import Stopwatch
+from tsir.storage.filters import Filter
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, Field
 
 from tsir.services.views import EncoderOut
+from tsir.storage.filters import Condition, KindName
 
 
 def clean(text: str) -> str:
@@ -25,6 +26,7 @@ class Problem(BaseModel):
     type: str = "about:blank"
     title: str
     status: int
+    code: str = Field(description="The kind of error, for programs; stable: invalid_input, not_found, store_unavailable, ...")
     detail: str
     instance: str
 
@@ -58,6 +60,29 @@ class Limits(BaseModel):
     default_limit: int
 
 
+class Choice(BaseModel):
+    """A value to choose, and what to call it."""
+
+    value: str
+    label: str
+
+
+class FilterField(BaseModel):
+    """A condition that a search's filter may have: enough to draw a form for it."""
+
+    name: str
+    kind: KindName
+    label: str = Field(description="A few words for people.")
+    help: str = Field(description="A sentence for people.")
+    choices: list[Choice] = Field(description="Of the kind choice: what can be chosen.")
+
+    @classmethod
+    def of(cls, name: str, condition: Condition) -> FilterField:
+        kind = condition.kind
+        choices = [Choice(value=value, label=label) for value, label in kind.choices.items()]
+        return cls(name=name, kind=kind.name, label=condition.label, help=condition.help, choices=choices)
+
+
 class SystemOut(BaseModel):
     """What runs here."""
 
@@ -69,6 +94,7 @@ class SystemOut(BaseModel):
     vectors: Literal["milvus-lite", "milvus"]
     catalog: str
     limits: Limits
+    filters: list[FilterField] = Field(description="What a search can be filtered by.")
     import_roots: list[str]
     default_collection: str
     collections: int

@@ -36,8 +36,8 @@ async def search_collection(
     filter: Annotated[
         Text | None,
         Form(
-            description="Conditions, all of which must hold: taken_after, taken_before, min_width, min_height, orientation, formats, "
-            'has_location, folder. `{"min_width": 800, "orientation": "landscape"}`.'
+            description='Conditions, all of which must hold, as JSON: `{"min_width": 800, "orientation": "landscape"}`.',
+            json_schema_extra={"contentMediaType": "application/json", "contentSchema": {"$ref": "#/components/schemas/Filter"}},
         ),
     ] = None,
     limit: Annotated[int | None, Form(ge=1, le=MAX_LIMIT, description="Hits per page; TOP_K when missing.")] = None,

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Response
 
 from tsir.api.deps import EncoderDep, JobsDep, LibraryDep, RunDep, StateDep
 from tsir.api.guard import is_loopback
-from tsir.api.schemas import Alive, Limits, Ready, SystemOut
+from tsir.api.schemas import Alive, FilterField, Limits, Ready, SystemOut
 from tsir.api.state import State
 from tsir.errors import TsirError
 from tsir.records import CollectionSummary
 from tsir.searching.query import MAX_LIMIT
 from tsir.services import collections as service
 from tsir.services.views import EncoderOut
+from tsir.storage.filters import conditions
 
 router = APIRouter(tags=["system"])
 
@@ -80,6 +81,7 @@ async def system(state: StateDep, library: LibraryDep, jobs: JobsDep, encoder: E
             max_limit=MAX_LIMIT,
             default_limit=settings.top_k,
         ),
+        filters=[FilterField.of(name, condition) for name, condition in conditions().items()],
         import_roots=[str(root) for root in settings.roots],
         default_collection=settings.default_table,
         collections=len(collections),

@@ -14,9 +14,15 @@ from PIL import Image
 
 from tests.fakes import FakeEncoder
 from tsir.encoders.base import Encoder, Vectors
+from tsir.jobs.model import Job
 from tsir.jobs.runner import JobRunner
+from tsir.jobs.store import Jobs
+from tsir.library.check import check
+from tsir.library.collection import Collection
 from tsir.library.library import Library
-from tsir.records import EncoderInfo, Job
+from tsir.records import EncoderInfo
+from tsir.services.imports import submit_folder
+from tsir.services.jobs import make_runner as runner_of
 from tsir.settings import Settings
 
 NAME = "album"
@@ -63,8 +69,28 @@ def info(encoder: Encoder) -> EncoderInfo:
 @pytest.fixture
 def library(settings: Settings, encoder: WatchedEncoder) -> Iterator[Library]:
     with Library.open(settings) as opened:
-        opened.create_collection(NAME, info(encoder))
+        opened.create(NAME, info(encoder))
         yield opened
+
+
+@pytest.fixture
+def collection(library: Library) -> Collection:
+    return library.collection(NAME)
+
+
+@pytest.fixture
+def jobs(library: Library) -> Jobs:
+    return Jobs(library.stores.catalog.database)
+
+
+class Only:
+    """One encoder, whatever name is asked for."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+
+    def named(self, name: str) -> Encoder:
+        return self.encoder
 
 
 @pytest.fixture
@@ -72,7 +98,7 @@ def make_runner(settings: Settings, library: Library, encoder: WatchedEncoder) -
     made: list[JobRunner] = []
 
     def make(**options: object) -> JobRunner:
-        made.append(JobRunner(library, lambda name: encoder, settings, **options))  # type: ignore[arg-type]
+        made.append(runner_of(library, Only(encoder), settings, **options))  # type: ignore[arg-type]
         return made[-1]
 
     yield make
@@ -109,9 +135,22 @@ def fill(folder: Path, count: int, start: int = 0) -> list[Path]:
 
 def load(runner: JobRunner, folder: Path) -> Job:
     """Import a folder and wait for the end."""
-    job = runner.wait(runner.submit_folder(NAME, folder).id, timeout=60)
+    job = runner.wait(submit_folder(runner, NAME, folder).id, timeout=60)
     assert job.over
     return job
+
+
+def assert_whole(library: Library, expected: int) -> None:
+    """One ready row, one vector and both thumbnails per picture, and nothing else."""
+    collection = library.collection(NAME)
+    images, cursor = collection.images(None, 1000)
+    assert cursor is None
+    assert collection.count() == len(images) == len({image.content_hash for image in images}) == expected
+    assert len(collection.vectors([image.id for image in images])) == expected
+    for image in images:
+        assert library.files.thumbnail(image.content_hash, "small")
+        assert library.files.thumbnail(image.content_hash, "large")
+    assert check(library).clean
 
 
 def paths_of(library: Library) -> set[str]:
@@ -119,7 +158,7 @@ def paths_of(library: Library) -> set[str]:
     found: set[str] = set()
     cursor = None
     while True:
-        images, cursor = library.images(NAME, cursor, 100)
+        images, cursor = library.collection(NAME).images(cursor, 100)
         found.update(path for image in images for path in image.paths)
         if cursor is None:
             return found

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
@@ -93,22 +94,32 @@ class Only:
         return self.encoder
 
 
-@pytest.fixture
-def make_runner(settings: Settings, library: Library, encoder: WatchedEncoder) -> Iterator[Callable[..., JobRunner]]:
-    made: list[JobRunner] = []
+class MakeRunner(Protocol):
+    def __call__(self, library: Library | None = None, *, encoder: Encoder | None = None, **options: Any) -> JobRunner: ...
 
-    def make(**options: object) -> JobRunner:
-        made.append(runner_of(library, Only(encoder), settings, **options))  # type: ignore[arg-type]
+
+@pytest.fixture
+def make_runner(request: pytest.FixtureRequest, settings: Settings, encoder: WatchedEncoder) -> Iterator[MakeRunner]:
+    """Runners of the test's library, or another, with the watched encoder, or another: all are stopped at the end."""
+    made: list[JobRunner] = []
+    encoders: list[Encoder] = [encoder]
+    default = request.getfixturevalue
+
+    def make(library: Library | None = None, *, encoder: Encoder | None = None, **options: Any) -> JobRunner:
+        encoders.append(encoder or encoders[0])
+        made.append(runner_of(library or default("library"), Only(encoders[-1]), settings, **options))
         return made[-1]
 
     yield make
-    encoder.open_gate()
+    for waiting in encoders:
+        if isinstance(waiting, WatchedEncoder):
+            waiting.open_gate()
     for runner in made:
         runner.stop(30)
 
 
 @pytest.fixture
-def runner(make_runner: Callable[..., JobRunner]) -> JobRunner:
+def runner(library: Library, make_runner: MakeRunner) -> JobRunner:
     runner = make_runner()
     runner.start()
     return runner

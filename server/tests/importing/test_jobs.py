@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import sqlalchemy as sa
 from PIL import Image
 
 from tests.fakes import FakeEncoder
-from tests.importing.conftest import NAME, Only, WatchedEncoder, assert_whole, fill, info, load, noise, paths_of
+from tests.importing.conftest import NAME, MakeRunner, WatchedEncoder, assert_whole, fill, info, load, noise, paths_of
 from tests.jobs.toys import until
 from tsir.errors import Conflict, NotFound, StoreUnavailable
 from tsir.importing import sources
@@ -34,7 +33,6 @@ from tsir.library.reencoding import Reencoding
 from tsir.library.steps import Step
 from tsir.records import FileStat, NewImage
 from tsir.services.imports import submit_folder, submit_kept, submit_reencode, submit_urls
-from tsir.services.jobs import make_runner as runner_of
 from tsir.settings import Settings
 
 
@@ -228,7 +226,7 @@ def test_two_jobs_take_turns(jobs: Jobs, library: Library, runner: JobRunner, al
 
 
 def test_stopped_runner_hands_its_job_back_and_the_next_one_ends_it(
-    jobs: Jobs, library: Library, make_runner: Callable[..., JobRunner], album: Path, encoder: WatchedEncoder
+    jobs: Jobs, library: Library, make_runner: MakeRunner, album: Path, encoder: WatchedEncoder
 ) -> None:
     fill(album, 40)
     encoder.close_gate()
@@ -312,7 +310,7 @@ def test_kill_at_any_moment_loses_and_doubles_nothing(settings: Settings, album:
         assert {job.state for job in Jobs(library.stores.catalog.database).list(50)} == {"done"}
 
 
-def test_acknowledged_upload_is_imported_after_a_crash(settings: Settings, library: Library, make_runner: Callable[..., JobRunner]) -> None:
+def test_acknowledged_upload_is_imported_after_a_crash(settings: Settings, library: Library, make_runner: MakeRunner) -> None:
     path = library.files.save_upload(jpeg(noise(5)), "JPEG")
     job = submit_kept(make_runner(), NAME, [(path, "holiday.jpg")])  # no runner was started: the process died here
     job = make_runner().run_now(job)
@@ -346,9 +344,7 @@ def test_zip_is_unpacked_into_pictures(jobs: Jobs, library: Library, runner: Job
     until(lambda: not path.exists())
 
 
-def test_interrupted_zip_leaves_no_second_copies(
-    jobs: Jobs, library: Library, make_runner: Callable[..., JobRunner], encoder: WatchedEncoder
-) -> None:
+def test_interrupted_zip_leaves_no_second_copies(jobs: Jobs, library: Library, make_runner: MakeRunner, encoder: WatchedEncoder) -> None:
     path = save_archive(zipped({f"{number}.jpg": jpeg(noise(number)) for number in range(30)}), library.files)
     encoder.close_gate()
     encoder.open_gate(2)
@@ -385,13 +381,13 @@ class Outage:
             raise StoreUnavailable("Milvus does not answer.")
 
 
-def test_outage_of_the_stores_is_waited_for(jobs: Jobs, settings: Settings, album: Path, encoder: WatchedEncoder) -> None:
+def test_outage_of_the_stores_is_waited_for(settings: Settings, make_runner: MakeRunner, album: Path, encoder: WatchedEncoder) -> None:
     fill(album, 40)
     stores = Outage()
     encoder.close_gate()
     with Library.open(settings, stores) as library:
         library.create(NAME, info(encoder))
-        runner = runner_of(library, Only(encoder), settings)
+        runner = make_runner(library)
         runner.start()
         job = submit_folder(runner, NAME, album)
         encoder.open_gate(2)
@@ -422,22 +418,22 @@ def test_import_whose_store_refuses_ends_failed(
     assert "refuses" in (job.message or "") and "images" in (job.message or "")
 
 
-def test_encoder_that_breaks_fails_the_job_with_its_reason(library: Library, settings: Settings, album: Path) -> None:
+def test_encoder_that_breaks_fails_the_job_with_its_reason(library: Library, make_runner: MakeRunner, album: Path) -> None:
     class Broken(FakeEncoder):
         def images(self, batch: object) -> Any:
             raise RuntimeError("out of graphics memory")
 
     fill(album, 5)
-    runner = runner_of(library, Only(Broken()), settings)
+    runner = make_runner(encoder=Broken())
     job = runner.run_now(submit_folder(runner, NAME, album))
     runner.stop()
     assert job.state == "failed"
     assert "out of graphics memory" in (job.message or "")
 
 
-def test_collection_of_another_encoder_is_refused(library: Library, settings: Settings, album: Path) -> None:
+def test_collection_of_another_encoder_is_refused(library: Library, make_runner: MakeRunner, album: Path) -> None:
     fill(album, 1)
-    runner = runner_of(library, Only(FakeEncoder("other", 8)), settings)
+    runner = make_runner(encoder=FakeEncoder("other", 8))
     job = runner.run_now(submit_folder(runner, NAME, album))
     runner.stop()
     assert job.state == "failed"
@@ -478,27 +474,27 @@ def test_dropped_collection_s_job_notes_nothing_in_the_next_one_of_its_name(
 
 
 def test_reencoding_moves_a_collection_to_another_encoder(
-    collection: Collection, library: Library, settings: Settings, runner: JobRunner, album: Path
+    library: Library, make_runner: MakeRunner, runner: JobRunner, album: Path
 ) -> None:
     paths = fill(album, 10)
     load(runner, album)
     paths[0].unlink()
     other = WatchedEncoder("other", 16)
-    second = runner_of(library, Only(other), settings)
+    second = make_runner(encoder=other)
     runner.stop()
     job = second.run_now(submit_reencode(second, NAME, "other"))
     assert (job.state, job.done, job.failed) == ("done", 9, 1)
     assert library.collection(NAME).encoder == info(other)
-    images, _ = collection.images()
+    images, _ = library.collection(NAME).images()
     assert len(images) == 9
-    assert {vector.shape for vector in collection.vectors([image.id for image in images]).values()} == {(16,)}
+    assert {vector.shape for vector in library.collection(NAME).vectors([image.id for image in images]).values()} == {(16,)}
     job = second.run_now(submit_folder(second, NAME, album))
     second.stop()
     assert (job.state, job.skipped) == ("done", 9)
 
 
 def test_reencoding_takes_no_other_picture_that_lies_there_now(
-    jobs: Jobs, collection: Collection, library: Library, settings: Settings, runner: JobRunner, album: Path
+    jobs: Jobs, library: Library, make_runner: MakeRunner, runner: JobRunner, album: Path
 ) -> None:
     paths = fill(album, 3)
     load(runner, album)
@@ -507,21 +503,21 @@ def test_reencoding_takes_no_other_picture_that_lies_there_now(
     paths[1].rename(paths[0])
     (album / "kept").rename(paths[1])
     other = WatchedEncoder("other", 16)
-    second = runner_of(library, Only(other), settings)
+    second = make_runner(encoder=other)
     job = second.run_now(submit_reencode(second, NAME, "other"))
     assert (job.state, job.done, job.failed) == ("done", 1, 2)
     assert {failure.reason for failure in jobs.failures(job.id)} == {"The file holds another picture now: import its folder again."}
     second.run_now(submit_folder(second, NAME, album))
     second.stop()
-    images, _ = collection.images()
-    vectors = collection.vectors([image.id for image in images])
+    images, _ = library.collection(NAME).images()
+    vectors = library.collection(NAME).vectors([image.id for image in images])
     assert len(images) == 3
     for image in images:
         assert np.allclose(vectors[image.id], other.images([Image.open(image.path).convert("RGB")])[0], atol=1e-6)
 
 
 def reencoding_at_the_gate(
-    library: Library, settings: Settings, runner: JobRunner, album: Path
+    library: Library, make_runner: MakeRunner, runner: JobRunner, album: Path
 ) -> tuple[WatchedEncoder, JobRunner, Job, Reencoding]:
     """Twelve imported pictures on their way to another encoder, which waits before its first batch of four."""
     fill(album, 12)
@@ -529,7 +525,7 @@ def reencoding_at_the_gate(
     runner.stop()
     other = WatchedEncoder("other", 16)
     other.close_gate()
-    second = runner_of(library, Only(other), settings)
+    second = make_runner(encoder=other)
     second.start()
     job = submit_reencode(second, NAME, "other")
     until(lambda: library.collection(NAME).state == "reencoding")
@@ -539,9 +535,9 @@ def reencoding_at_the_gate(
 
 
 def test_reencoding_includes_what_was_copied_meanwhile(
-    jobs: Jobs, library: Library, settings: Settings, runner: JobRunner, album: Path
+    jobs: Jobs, library: Library, make_runner: MakeRunner, runner: JobRunner, album: Path
 ) -> None:
-    other, second, job, reencoding = reencoding_at_the_gate(library, settings, runner, album)
+    other, second, job, reencoding = reencoding_at_the_gate(library, make_runner, runner, album)
     other.open_gate(1)
     until(lambda: len(reencoding.batch(100)) == 8)
     copy_noted(library, album / "0000.png")
@@ -555,9 +551,9 @@ def test_reencoding_includes_what_was_copied_meanwhile(
 
 
 def test_progress_stays_within_the_total_when_pictures_are_encoded_twice(
-    jobs: Jobs, library: Library, settings: Settings, runner: JobRunner, album: Path
+    jobs: Jobs, library: Library, make_runner: MakeRunner, runner: JobRunner, album: Path
 ) -> None:
-    other, second, job, reencoding = reencoding_at_the_gate(library, settings, runner, album)
+    other, second, job, reencoding = reencoding_at_the_gate(library, make_runner, runner, album)
     other.open_gate(2)
     until(lambda: len(reencoding.batch(100)) == 4)
     for number in range(5):
@@ -573,13 +569,13 @@ def test_progress_stays_within_the_total_when_pictures_are_encoded_twice(
 
 @pytest.mark.parametrize("told", [5, 3, 0])
 def test_reencoding_that_was_cut_off_after_its_end_is_done(
-    jobs: Jobs, collection: Collection, library: Library, settings: Settings, runner: JobRunner, album: Path, told: int
+    jobs: Jobs, collection: Collection, library: Library, make_runner: MakeRunner, runner: JobRunner, album: Path, told: int
 ) -> None:
     fill(album, 5)
     load(runner, album)
     runner.stop()
     other = WatchedEncoder("other", 16)
-    second = runner_of(library, Only(other), settings)
+    second = make_runner(encoder=other)
     job = submit_reencode(second, NAME, "other")
     reencoding = library.reencoding(NAME)
     reencoding.begin(info(other))
@@ -624,9 +620,7 @@ def test_rate_counts_what_was_worked_on() -> None:
     assert progress.rate() > 0
 
 
-def test_job_for_this_process_is_not_queued(
-    library: Library, make_runner: Callable[..., JobRunner], album: Path, encoder: WatchedEncoder
-) -> None:
+def test_job_for_this_process_is_not_queued(library: Library, make_runner: MakeRunner, album: Path, encoder: WatchedEncoder) -> None:
     fill(album, 5)
     encoder.close_gate()
     mine, other = make_runner(), make_runner()
@@ -639,7 +633,7 @@ def test_job_for_this_process_is_not_queued(
 
 
 def test_urls_are_fetched_into_uploads_and_bad_ones_are_listed(
-    jobs: Jobs, library: Library, make_runner: Callable[..., JobRunner], picture_server: str
+    jobs: Jobs, library: Library, make_runner: MakeRunner, picture_server: str
 ) -> None:
     runner = make_runner(allowed=lambda address: address.is_loopback)
     urls = [f"{picture_server}/{number}" for number in range(6)]
@@ -658,9 +652,7 @@ def test_addresses_of_this_machine_are_not_fetched(jobs: Jobs, library: Library,
     assert "public" in jobs.failures(job.id, 1)[0].reason
 
 
-def test_job_of_a_worker_that_died_falls_to_the_next(
-    jobs: Jobs, library: Library, make_runner: Callable[..., JobRunner], album: Path
-) -> None:
+def test_job_of_a_worker_that_died_falls_to_the_next(jobs: Jobs, library: Library, make_runner: MakeRunner, album: Path) -> None:
     fill(album, 5)
     jobs.create(NAME, "import", {"folder": str(album)}, worker="a process that died")
     jobs.requeue_orphans()  # what opening an embedded library does, and a minute without a sign of life
@@ -669,9 +661,7 @@ def test_job_of_a_worker_that_died_falls_to_the_next(
     assert len(jobs.list()) == 1
 
 
-def test_runner_does_a_job_whose_claim_got_lost_on_its_way(
-    jobs: Jobs, library: Library, make_runner: Callable[..., JobRunner], album: Path
-) -> None:
+def test_runner_does_a_job_whose_claim_got_lost_on_its_way(jobs: Jobs, library: Library, make_runner: MakeRunner, album: Path) -> None:
     fill(album, 5)
     runner = make_runner()
     job = submit_folder(runner, NAME, album)

@@ -18,11 +18,13 @@ from tsir.api.guard import Guard, gui_origins
 from tsir.api.metrics import Measure, Metrics
 from tsir.api.problems import add_handlers
 from tsir.api.schemas import Problem
+from tsir.api.state import State
 from tsir.encoders.base import Encoder
 from tsir.jobs.runner import JobRunner
 from tsir.library.library import Library
-from tsir.services.opening import State
+from tsir.services.opening import Service
 from tsir.settings import Settings
+from tsir.storage import filters
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +59,7 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        state = State(settings, metrics, encoder, library, runner, owner_token)
+        state = State(Service(settings, encoder=encoder, library=library, runner=runner), metrics, owner_token)
         app.state.tsir = state
         opening = asyncio.create_task(state.open())
         try:
@@ -111,6 +113,7 @@ def _document(app: FastAPI) -> None:
             components = schema.setdefault("components", {})
             schemas = components.setdefault("schemas", {})
             schemas["Problem"] = Problem.model_json_schema()
+            schemas["Filter"] = filters.json_schema()  # a form's text, of which FastAPI knows no more
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
             components["securitySchemes"] = {

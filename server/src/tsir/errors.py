@@ -1,4 +1,4 @@
-"""What can go wrong for a user: each error has an HTTP status and a sentence that says what to do.
+"""What can go wrong for a user: each error has an HTTP status, a code for programs, and a sentence that says what to do.
 
 Raise these where input is parsed or a store answers; the API turns them into `application/problem+json`, the command line
 into one line and exit code 1. Anything else that escapes is a defect.
@@ -6,12 +6,19 @@ into one line and exit code 1. Anything else that escapes is a defect.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tsir.records import EncoderInfo
+
 
 class TsirError(Exception):
     """Base of every error that is shown to a user. `str(error)` is the sentence."""
 
     status = 400
     title = "Bad request"
+    code = "bad_request"
+    """Of the kind of error; stable, so that a client can act on it, or say it in another language."""
 
     def __init__(self, message: str, *, retry_after: int | None = None) -> None:
         super().__init__(message)
@@ -24,12 +31,14 @@ class InvalidInput(TsirError):
 
     status = 422
     title = "Invalid input"
+    code = "invalid_input"
 
 
 class InvalidImage(InvalidInput):
     """Bytes that are not a picture we can read: broken, truncated, empty or of an unknown format."""
 
     title = "Not a readable picture"
+    code = "invalid_image"
 
 
 class TooLarge(TsirError):
@@ -37,6 +46,7 @@ class TooLarge(TsirError):
 
     status = 413
     title = "Too large"
+    code = "too_large"
 
 
 class NotFound(TsirError):
@@ -44,6 +54,7 @@ class NotFound(TsirError):
 
     status = 404
     title = "Not found"
+    code = "not_found"
 
 
 class Forbidden(TsirError):
@@ -51,6 +62,7 @@ class Forbidden(TsirError):
 
     status = 403
     title = "Not allowed"
+    code = "forbidden"
 
 
 class Unauthorized(TsirError):
@@ -58,6 +70,7 @@ class Unauthorized(TsirError):
 
     status = 401
     title = "API key needed"
+    code = "api_key_needed"
 
 
 class Conflict(TsirError):
@@ -65,29 +78,33 @@ class Conflict(TsirError):
 
     status = 409
     title = "Conflict"
+    code = "conflict"
 
 
 class EncoderMismatch(Conflict):
     """A collection was built with another encoder than the one that runs."""
 
     title = "Other encoder"
+    code = "encoder_mismatch"
 
 
 class StoreUnavailable(TsirError):
-    """Milvus or the SQL server does not answer right now."""
+    """Milvus or the SQL server does not answer right now: away, starting, overloaded, its disk full. The same call may succeed later."""
 
     status = 503
     title = "Store unavailable"
+    code = "store_unavailable"
 
     def __init__(self, message: str, *, retry_after: int = 5) -> None:
         super().__init__(message, retry_after=retry_after)
 
 
 class StoreRefused(TsirError):
-    """Milvus or the SQL server says no to what it was asked: asking again would not help."""
+    """Milvus or the SQL server answered that it will not do this: the same call would fail again, so that nobody waits for it."""
 
     status = 502
     title = "Store refused"
+    code = "store_refused"
 
 
 class EncoderUnavailable(TsirError):
@@ -95,3 +112,14 @@ class EncoderUnavailable(TsirError):
 
     status = 503
     title = "Encoder unavailable"
+    code = "encoder_unavailable"
+
+
+def encoder_mismatch(collection: str, built: EncoderInfo, running: EncoderInfo) -> EncoderMismatch:
+    """The error for a collection of another encoder: names both, and the two ways out."""
+    weights = " and the WEIGHTS that it was built with," if built.name == running.name else ""
+    return EncoderMismatch(
+        f"The collection {collection!r} was built with the encoder {built.name!r} ({built.fingerprint}), but the one that runs is "
+        f"{running.name!r} ({running.fingerprint}): their vectors cannot be compared. Start with MODEL={built.name}{weights} "
+        f"or re-encode it with `tsir reencode {collection} --encoder {running.name}`."
+    )

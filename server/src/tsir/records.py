@@ -16,7 +16,6 @@ Vectors = npt.NDArray[np.float32]
 """float32 [n, dim] (or [dim] where one vector is meant), rows of unit length."""
 
 CollectionState = Literal["ready", "reencoding", "dropping"]
-Orientation = Literal["landscape", "portrait", "square"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,24 +113,6 @@ class Hit:
     """Cosine of query and picture, -1 to 1."""
     vector: Vectors = field(compare=False, repr=False)
     """float32 [dim], unit length, as stored."""
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Conditions on pictures, all of which must hold. Milvus applies them during the search, not after it."""
-
-    taken_after: datetime | None = None
-    """Inclusive. Pictures without a date never match a date condition."""
-    taken_before: datetime | None = None
-    """Exclusive."""
-    min_width: int | None = None
-    min_height: int | None = None
-    orientation: Orientation | None = None
-    formats: tuple[str, ...] = ()
-    """Any of these, in upper or lower case; empty: all."""
-    has_location: bool | None = None
-    folder: str | None = None
-    """Absolute; pictures that lie in it or in a folder below it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ def problem(answer: Any, status: int, said: str) -> None:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
-    assert set(body) == {"type", "title", "status", "detail", "instance"}
+    assert set(body) == {"type", "title", "status", "code", "detail", "instance"}
     assert body["status"] == status
     assert said in body["detail"], body["detail"]
 
@@ -260,7 +260,7 @@ def test_search_tells_why_each_picture_was_found(loaded: TestClient) -> None:
     assert set(hit["parts"]) == {"text", "not_text", "sketch", "image"}
     assert sum(hit["parts"].values()) == pytest.approx(hit["score"], abs=1e-5)
     assert loaded.get(hit["thumbnail_url"]).status_code == 200
-    assert set(body["took_ms"]) == {"encode", "search", "fetch"}
+    assert set(body["took_ms"]) == {"read", "decode", "encode", "search", "rows", "answer"}
     assert body["next"] is None
 
 

@@ -21,7 +21,6 @@ from tsir.jobs.store import Jobs
 from tsir.library.check import check
 from tsir.library.collection import Collection
 from tsir.library.library import Library
-from tsir.records import EncoderInfo
 from tsir.services.imports import submit_folder
 from tsir.services.jobs import make_runner as runner_of
 from tsir.settings import Settings
@@ -63,14 +62,10 @@ def encoder() -> WatchedEncoder:
     return WatchedEncoder()
 
 
-def info(encoder: Encoder) -> EncoderInfo:
-    return EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim)
-
-
 @pytest.fixture
 def library(settings: Settings, encoder: WatchedEncoder) -> Iterator[Library]:
     with Library.open(settings) as opened:
-        opened.create(NAME, info(encoder))
+        opened.create(NAME, encoder.info)
         yield opened
 
 
@@ -159,8 +154,8 @@ def assert_whole(library: Library, expected: int) -> None:
     assert collection.count() == len(images) == len({image.content_hash for image in images}) == expected
     assert len(collection.vectors([image.id for image in images])) == expected
     for image in images:
-        assert library.files.thumbnail(image.content_hash, "small")
-        assert library.files.thumbnail(image.content_hash, "large")
+        assert library.files.thumbnails.find(image.content_hash, "small")
+        assert library.files.thumbnails.find(image.content_hash, "large")
     assert check(library).clean
 
 

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from PIL import Image
 
 from tests.fakes import FakeEncoder
-from tests.importing.conftest import NAME, MakeRunner, WatchedEncoder, assert_whole, fill, info, load, noise, paths_of
+from tests.importing.conftest import NAME, MakeRunner, WatchedEncoder, assert_whole, fill, load, noise, paths_of
 from tests.jobs.toys import until
 from tsir.errors import Conflict, NotFound, StoreUnavailable
 from tsir.importing import sources
@@ -249,7 +249,7 @@ CHILD = """
 import sys, time
 from pathlib import Path
 from tests.fakes import FakeEncoder
-from tests.importing.conftest import Only, info
+from tests.importing.conftest import Only
 from tsir.library.library import Library
 from tsir.services.imports import submit_folder
 from tsir.services.jobs import make_runner
@@ -263,7 +263,7 @@ class Slow(FakeEncoder):
 settings = Settings(_env_file=None, data_dir=sys.argv[1], image_roots=sys.argv[2], batch_size=4, num_workers=2, model="fake")
 encoder = Slow()
 library = Library.open(settings)
-library.create("album", info(encoder))
+library.create("album", encoder.info)
 runner = make_runner(library, Only(encoder), settings)
 runner.jobs.requeue_orphans()
 runner.start()
@@ -311,7 +311,7 @@ def test_kill_at_any_moment_loses_and_doubles_nothing(settings: Settings, album:
 
 
 def test_acknowledged_upload_is_imported_after_a_crash(settings: Settings, library: Library, make_runner: MakeRunner) -> None:
-    path = library.files.save_upload(jpeg(noise(5)), "JPEG")
+    path = library.files.uploads.save(jpeg(noise(5)), "JPEG")
     job = submit_kept(make_runner(), NAME, [(path, "holiday.jpg")])  # no runner was started: the process died here
     job = make_runner().run_now(job)
     assert (job.state, job.done) == ("done", 1)
@@ -319,7 +319,7 @@ def test_acknowledged_upload_is_imported_after_a_crash(settings: Settings, libra
 
 
 def test_bad_upload_is_listed_under_its_own_name_and_deleted(jobs: Jobs, library: Library, runner: JobRunner) -> None:
-    path = library.files.save_upload(b"\xff\xd8\xff nothing", "JPEG")
+    path = library.files.uploads.save(b"\xff\xd8\xff nothing", "JPEG")
     job = runner.wait(submit_kept(runner, NAME, [(path, "holiday.jpg")]).id, 60)
     assert [failure.path for failure in jobs.failures(job.id, 10)] == ["holiday.jpg"]
     until(lambda: not path.exists())
@@ -357,7 +357,7 @@ def test_interrupted_zip_leaves_no_second_copies(jobs: Jobs, library: Library, m
     encoder.open_gate()
     assert make_runner().run_now(job).done == 30
     assert len(paths_of(library)) == 30
-    assert len(list(library.files.uploads.rglob("*.jpg"))) == 30
+    assert len(list(library.files.uploads.folder.rglob("*.jpg"))) == 30
     assert_whole(library, 30)
 
 
@@ -386,7 +386,7 @@ def test_outage_of_the_stores_is_waited_for(settings: Settings, make_runner: Mak
     stores = Outage()
     encoder.close_gate()
     with Library.open(settings, stores) as library:
-        library.create(NAME, info(encoder))
+        library.create(NAME, encoder.info)
         runner = make_runner(library)
         runner.start()
         job = submit_folder(runner, NAME, album)
@@ -466,7 +466,7 @@ def test_dropped_collection_s_job_notes_nothing_in_the_next_one_of_its_name(
     job = submit_folder(runner, NAME, album)
     until(lambda: library.collection(NAME).describe().pending > 0)
     library.drop(NAME, also=jobs.cancel_all(NAME))
-    library.create(NAME, info(encoder))
+    library.create(NAME, encoder.info)
     encoder.open_gate()
     until(lambda: jobs.get(job.id).over)
     anew = library.collection(NAME).describe()
@@ -484,7 +484,7 @@ def test_reencoding_moves_a_collection_to_another_encoder(
     runner.stop()
     job = second.run_now(submit_reencode(second, NAME, "other"))
     assert (job.state, job.done, job.failed) == ("done", 9, 1)
-    assert library.collection(NAME).encoder == info(other)
+    assert library.collection(NAME).encoder == other.info
     images, _ = library.collection(NAME).images()
     assert len(images) == 9
     assert {vector.shape for vector in library.collection(NAME).vectors([image.id for image in images]).values()} == {(16,)}
@@ -530,7 +530,7 @@ def reencoding_at_the_gate(
     job = submit_reencode(second, NAME, "other")
     until(lambda: library.collection(NAME).state == "reencoding")
     reencoding = library.reencoding(NAME)
-    reencoding.begin(info(other))
+    reencoding.begin(other.info)
     return other, second, job, reencoding
 
 
@@ -546,7 +546,7 @@ def test_reencoding_includes_what_was_copied_meanwhile(
     second.stop()
     assert jobs.get(job.id).state == "done"
     anew = library.collection(NAME).describe()
-    assert (anew.encoder, anew.pending) == (info(other), 0)
+    assert (anew.encoder, anew.pending) == (other.info, 0)
     assert_whole(library, 12)
 
 
@@ -578,7 +578,7 @@ def test_reencoding_that_was_cut_off_after_its_end_is_done(
     second = make_runner(encoder=other)
     job = submit_reencode(second, NAME, "other")
     reencoding = library.reencoding(NAME)
-    reencoding.begin(info(other))
+    reencoding.begin(other.info)
     for image in collection.images()[0]:
         reencoding.finish([image.id], other.images([Image.open(image.path)]))
     reencoding.swap()
@@ -642,7 +642,7 @@ def test_urls_are_fetched_into_uploads_and_bad_ones_are_listed(
     reasons = {failure.path.rpartition("/")[2]: failure.reason for failure in jobs.failures(job.id, 10)}
     assert "not a picture" in reasons["text"]
     assert "404" in reasons["404"]
-    assert all(library.files.is_upload(path) for path in paths_of(library))
+    assert all(library.files.uploads.holds(path) for path in paths_of(library))
     assert_whole(library, 6)
 
 
@@ -680,4 +680,4 @@ def test_fetched_url_is_not_fetched_again_when_the_job_is_done_again(library: Li
     first = items([f"{picture_server}/1", f"{picture_server}/2"])
     gone = items([f"{picture_server}/1", f"{picture_server}/2"])
     assert [item.file for item in gone] == [item.file for item in first]
-    assert len(list(library.files.uploads.rglob("*.png"))) == 2
+    assert len(list(library.files.uploads.folder.rglob("*.png"))) == 2

@@ -4,7 +4,6 @@ import pytest
 from PIL import Image
 
 from tests.fakes import FakeEncoder
-from tests.importing.conftest import info
 from tsir.errors import EncoderMismatch
 from tsir.importing.mend import encode_unfinished
 from tsir.library.collection import Collection
@@ -16,7 +15,7 @@ from tsir.settings import Settings
 
 def begin(library: Library, encoder: FakeEncoder, folder: Path, colours: list[str]) -> list[int]:
     """Pictures that an import noted and never finished."""
-    collection, _ = library.create("album", info(encoder))
+    collection, _ = library.create("album", encoder.info)
     items = []
     for colour in colours:
         path = folder / f"{colour}.png"

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from tests.importing.conftest import NAME, MakeRunner, WatchedEncoder, fill, info, noise
+from tests.importing.conftest import NAME, MakeRunner, WatchedEncoder, fill, noise
 from tests.jobs.toys import until
 from tsir.errors import Conflict, EncoderMismatch, InvalidImage, InvalidInput, NotFound, StoreUnavailable
 from tsir.importing.archives import save_archive
@@ -98,7 +98,7 @@ def test_one_picture_is_checked_at_once_and_found_when_it_is_in(
     job = runner.wait(submit_picture(runner, library, settings, NAME, png(3), "holiday.png").id, 60)
     image = imported(library, jobs, job)
     assert image.path == KINDS.uploads(job)[0]
-    bad = library.files.save_upload(b"\xff\xd8\xff nothing", "JPEG")
+    bad = library.files.uploads.save(b"\xff\xd8\xff nothing", "JPEG")
     job = runner.wait(runner.submit(NAME, IMPORT, ImportSpec(UploadSource(files=((str(bad), "a.jpg"),)))).id, 60)
     with pytest.raises(InvalidInput, match="picture"):
         imported(library, jobs, job)
@@ -106,9 +106,9 @@ def test_one_picture_is_checked_at_once_and_found_when_it_is_in(
 
 def test_target_is_checked_before_anything_is_sent(library: Library, settings: Settings, encoder: WatchedEncoder) -> None:
     with pytest.raises(NotFound, match=NAME):
-        check_target(library, settings, info(encoder), "nothing")
-    assert check_target(library, settings, info(encoder), settings.default_table).name == settings.default_table
-    other = info(WatchedEncoder("other", 16))
+        check_target(library, settings, encoder.info, "nothing")
+    assert check_target(library, settings, encoder.info, settings.default_table).name == settings.default_table
+    other = WatchedEncoder("other", 16).info
     with pytest.raises(EncoderMismatch):
         check_target(library, settings, other, NAME)
     library.reencoding(NAME).begin(other)

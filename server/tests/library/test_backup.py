@@ -17,8 +17,9 @@ from tsir.errors import Conflict, InvalidInput
 from tsir.library.backup import backup, restore
 from tsir.library.check import check
 from tsir.library.library import Library
-from tsir.records import Begun, EncoderInfo, Filter, Hit
+from tsir.records import Begun, EncoderInfo, Hit
 from tsir.settings import Settings
+from tsir.storage.filters import Filter
 
 Add = Callable[..., list[Begun]]
 
@@ -79,7 +80,7 @@ def test_library_moves_there_and_back_with_identical_results(library: Library, o
 
 def test_uploads_move_along_with_their_pictures(library: Library, other: Library, photos_folder: Path, tmp_path: Path) -> None:
     library.create("photos", ENCODER)
-    upload = library.files.save_upload(b"upload", "PNG")
+    upload = library.files.uploads.save(b"upload", "PNG")
     gone = new_image(photos_folder / "gone.jpg", "gone")
     items = [new_image(upload, "upload", write=False), new_image(photos_folder / "stays.jpg", "stays"), gone]
     begun = library.collection("photos").begin(items)
@@ -89,13 +90,13 @@ def test_uploads_move_along_with_their_pictures(library: Library, other: Library
     restore(other, tmp_path / "all.zip")
     restored = [Path(hit.image.path) for hit in search(other, "photos", axis(1), 10)]
     assert [path.read_bytes() for path in restored] == [b"upload", b"stays", b"gone"]
-    assert [other.files.is_upload(str(path)) for path in restored] == [True, False, True]
+    assert [other.files.uploads.holds(str(path)) for path in restored] == [True, False, True]
     assert check(other).clean
 
 
 def test_uploads_outlive_a_failed_restore(library: Library, add: Add, other: Library, tmp_path: Path) -> None:
     add({"z.jpg": axis(1)}, name="zebras")
-    upload = library.files.save_upload(b"upload", "PNG")
+    upload = library.files.uploads.save(b"upload", "PNG")
     library.create("photos", ENCODER)
     begun = library.collection("photos").begin([new_image(upload, "upload", write=False)])
     library.collection("photos").finish([begun[0].id], axis(1)[None])
@@ -103,7 +104,7 @@ def test_uploads_outlive_a_failed_restore(library: Library, add: Add, other: Lib
     with zipfile.ZipFile(tmp_path / "good.zip") as source, zipfile.ZipFile(tmp_path / "bad.zip", "w") as target:
         for name in source.namelist():
             target.writestr(name, source.read(name)[: -4 if name == "collections/1/000000.npy" else None])
-    there = other.files.uploads / upload.relative_to(library.files.uploads)
+    there = other.files.uploads.folder / upload.relative_to(library.files.uploads.folder)
     there.parent.mkdir(parents=True, exist_ok=True)
     there.write_bytes(b"upload")
     with pytest.raises(InvalidInput):

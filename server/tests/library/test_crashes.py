@@ -15,9 +15,9 @@ from tests.library.conftest import axis, search
 from tsir.library.check import check
 from tsir.library.library import Library
 from tsir.library.steps import Step
-from tsir.records import Filter
 from tsir.records import Image as StoredImage
 from tsir.settings import Settings
+from tsir.storage.filters import Filter
 
 
 def found(library: Library, folder: Path) -> list[str]:
@@ -141,11 +141,11 @@ def test_check_finds_lost_files_and_strays(settings: Settings, photos_folder: Pa
     with Library.open(settings) as library:
         crashing.load(library, photos_folder)
         (photos_folder / "0.jpg").unlink()
-        library.files.write_thumbnails("ab" * 32, Image.new("RGB", (10, 10)))
-        stray = library.files.save_upload(b"x", "JPEG")
+        library.files.thumbnails.write("ab" * 32, Image.new("RGB", (10, 10)))
+        stray = library.files.uploads.save(b"x", "JPEG")
         assert check(library).problems == ("1 files of photos have left their folder.",)
         old = time.time() - 48 * 3600
-        for path in [stray, *library.files.thumbnails.glob("*/*/*")]:
+        for path in [stray, *library.files.thumbnails.folder.glob("*/*/*")]:
             os.utime(path, (old, old))
         assert set(check(library).problems) == {
             "1 files of photos have left their folder.",

@@ -176,7 +176,7 @@ def test_imports_killed_at_random_moments_lose_and_double_nothing(
         times = Counter(image.content_hash for image in images)
         assert not expected - set(times), f"pictures are missing (seed {seed})"
         assert set(times.values()) == {1}, f"pictures are there twice (seed {seed})"
-        assert all(library.files.thumbnail(image.content_hash, size) for image in images for size in ("small", "large"))
+        assert all(library.files.thumbnails.find(image.content_hash, size) for image in images for size in ("small", "large"))
         report = check(library)
         assert report.clean, (seed, report)
         assert report.images == report.vectors == len(images)

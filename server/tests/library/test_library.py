@@ -17,7 +17,8 @@ from tsir.errors import Conflict, EncoderMismatch, InvalidInput, NotFound
 from tsir.jobs.store import Jobs
 from tsir.library.check import check
 from tsir.library.library import Library
-from tsir.records import Begun, EncoderInfo, FileStat, Filter, ImageMetadata
+from tsir.records import Begun, EncoderInfo, FileStat, ImageMetadata
+from tsir.storage.filters import Filter
 
 Add = Callable[..., list[Begun]]
 
@@ -276,9 +277,9 @@ def test_a_place_that_was_noted_just_before_a_crash_is_in_the_folder_filter_afte
     library.close()
     with Library.open(library.settings) as again:
         deadline = time.monotonic() + 30
-        while not (hits := search(again, "photos", axis(1), 10, filter=elsewhere)) and time.monotonic() < deadline:
+        while not check(again).clean and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert [hit.image.id for hit in hits] == [before.id]
+        assert [hit.image.id for hit in search(again, "photos", axis(1), 10, filter=elsewhere)] == [before.id]
         assert check(again).clean
 
 
@@ -515,10 +516,10 @@ def test_deleting_an_upload_deletes_its_file_and_thumbnails(library: Library) ->
     from PIL import Image
 
     library.create("photos", ENCODER)
-    kept, gone = (library.files.save_upload(data, "JPEG") for data in (b"kept", b"gone"))
+    kept, gone = (library.files.uploads.save(data, "JPEG") for data in (b"kept", b"gone"))
     items = [new_image(path, content, write=False) for path, content in ((kept, "kept"), (gone, "gone"))]
     for item in items:
-        library.files.write_thumbnails(item.content_hash, Image.new("RGB", (900, 600)))
+        library.files.thumbnails.write(item.content_hash, Image.new("RGB", (900, 600)))
     begun = library.collection("photos").begin(items)
     library.collection("photos").finish([entry.id for entry in begun], np.stack([axis(1), axis(0, 1)]))
     library.create("second", ENCODER)
@@ -527,8 +528,8 @@ def test_deleting_an_upload_deletes_its_file_and_thumbnails(library: Library) ->
 
     library.collection("photos").delete([entry.id for entry in begun])
     assert (kept.exists(), gone.exists()) == (True, False)
-    assert library.files.thumbnail(items[0].content_hash, "small") is not None
-    assert library.files.thumbnail(items[1].content_hash, "small") is None
+    assert library.files.thumbnails.find(items[0].content_hash, "small") is not None
+    assert library.files.thumbnails.find(items[1].content_hash, "small") is None
     library.drop("second")
     assert not kept.exists()
 
@@ -626,7 +627,7 @@ def test_dropping_a_collection_cancels_its_jobs(library: Library, add: Add) -> N
 
 
 def test_uploads_beside_an_empty_catalog_are_never_deleted(library: Library) -> None:
-    upload = library.files.save_upload(b"x", "JPEG")
+    upload = library.files.uploads.save(b"x", "JPEG")
     old = time.time() - 48 * 3600
     os.utime(upload, (old, old))
     report = check(library, repair=True)

@@ -4,8 +4,8 @@ import pytest
 from PIL import Image
 
 from tsir.errors import InvalidInput
-from tsir.records import Filter
 from tsir.searching.query import MAX_WINDOW, Query, check_text, digest, make_cursor, parse_filter, parse_weights, read_cursor
+from tsir.storage.filters import Filter
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,10 @@ def test_filter_is_read_from_json() -> None:
     assert found.taken_after.isoformat() == "2024-06-01T12:00:00+00:00"
     assert (found.min_width, found.formats, found.orientation) == (800, ("JPEG", "PNG"), "landscape")
     assert parse_filter(" ") is None
+    for asked in ("heif", "HEIC"):
+        heif = parse_filter(f'{{"formats": ["{asked}", "gif"]}}')
+        assert heif is not None
+        assert set(heif.formats) == {"HEIC", "HEIF", "GIF"}
     assert parse_filter('{"min_width": null}') == Filter()
 
 

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Scope
 
-from tsir.errors import TsirError
+from tsir.errors import InvalidInput, TooLarge, TsirError
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +27,26 @@ SENTENCES = {
     405: "This address does not know that method.",
 }
 
+CODES = {
+    400: "unreadable_body",
+    404: "no_such_address",
+    405: "method_not_allowed",
+    413: TooLarge.code,
+    415: "unsupported_media_type",
+    422: InvalidInput.code,
+    500: "internal_error",
+}
+"""Codes of what the framework itself refuses; errors of ours bring their own. Another status is called by its HTTP name."""
 
-def problem(scope: Scope, status: int, title: str, detail: str, headers: dict[str, str] | None = None) -> Response:
+
+def problem(scope: Scope, status: int, code: str, title: str, detail: str, headers: dict[str, str] | None = None) -> Response:
     """One error as a response, in the shape that the address calls for."""
     path = scope.get("path", "/")
     if path.startswith(REFERENCE_PATHS):
         body: dict[str, Any] = {"status": False, "msg": detail}
         media_type = "application/json"
     else:
-        body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "instance": path}
+        body = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail, "instance": path}
         media_type = "application/problem+json"
     # ASCII, because a sentence may quote text that is no valid Unicode.
     return Response(json.dumps(body), status, headers, media_type)
@@ -48,7 +59,7 @@ def tsir_problem(scope: Scope, error: TsirError) -> Response:
         headers["Retry-After"] = str(error.retry_after)
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return problem(scope, error.status, error.title, str(error), headers)
+    return problem(scope, error.status, error.code, error.title, str(error), headers)
 
 
 def defect(scope: Scope) -> Response:
@@ -56,7 +67,7 @@ def defect(scope: Scope) -> Response:
     id = secrets.token_hex(4)
     log.exception("Defect %s: %s %s", id, scope.get("method"), scope.get("path"))
     detail = f"Something went wrong that should not have. The server's log tells more under {id}; please report it."
-    return problem(scope, 500, "Internal error", detail)
+    return problem(scope, 500, CODES[500], "Internal error", detail)
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -68,7 +79,7 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> Response:
-        return problem(request.scope, 422, "Invalid input", _sentence(error.errors()))
+        return problem(request.scope, 422, CODES[422], "Invalid input", _sentence(error.errors()))
 
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:
@@ -76,7 +87,8 @@ def add_handlers(app: FastAPI) -> None:
         detail = str(error.detail) if error.detail and error.detail != title else SENTENCES.get(error.status_code, title)
         if error.status_code == 400:  # raised by the parsers of forms and JSON only
             detail = f"The body cannot be read, it is no well-formed form or JSON document of the type that Content-Type names: {detail}"
-        return problem(request.scope, error.status_code, title, detail, dict(error.headers or {}))
+        code = CODES.get(error.status_code, HTTPStatus(error.status_code).name.lower())
+        return problem(request.scope, error.status_code, code, title, detail, dict(error.headers or {}))
 
 
 def _sentence(errors: Sequence[Any]) -> str:

@@ -1,9 +1,8 @@
-"""What a running app holds: stores, encoders, import runner; opened in the background so that the port answers at once."""
+"""What a running app holds. The whole is opened in the background, so that the port answers at once."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import logging
 import threading
@@ -12,14 +11,15 @@ from typing import ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
-from PIL import Image
 
 from tsir.api.metrics import Metrics
 from tsir.encoders.base import Encoder
-from tsir.encoders.loaded import Encoders, info
-from tsir.errors import EncoderMismatch, StoreUnavailable, TsirError
+from tsir.encoders.loaded import Encoders
+from tsir.errors import StoreUnavailable, TsirError
 from tsir.jobs.runner import JobRunner
+from tsir.jobs.store import Jobs
 from tsir.library.library import Library
+from tsir.services.opening import Service
 from tsir.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -47,21 +47,12 @@ class Offload:
 
 
 class State:
-    """Everything that requests use."""
+    """Everything that requests use. Stores, jobs and encoder raise StoreUnavailable until they are open."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        metrics: Metrics,
-        encoder: Encoder | None,
-        library: Library | None,
-        runner: JobRunner | None,
-        owner_token: str | None,
-    ) -> None:
-        self.settings = settings
+    def __init__(self, service: Service, metrics: Metrics, owner_token: str | None) -> None:
+        self.settings: Settings = service.settings
         self.metrics = metrics
         self.owner_token = owner_token
-        self.encoders = Encoders(settings, encoder)
         self.run = Offload()
         self.stopping = asyncio.Event()
         self.ready = asyncio.Event()
@@ -69,34 +60,39 @@ class State:
         """Why it cannot start, once that is certain; trying again would not help."""
         self.ended = asyncio.Event()
         """Set when opening succeeded or failed for good."""
-        self._library = library
-        self._own_library = library is None
-        self._runner = runner
-        self._waiting_for = f"The server is starting: its stores are being opened, and the encoder {settings.model!r} is being loaded."
+        self._service = service
+        self._waiting_for = f"The server is starting: its stores are being opened, and the encoder {self.settings.model!r} is being loaded."
         self._closed = threading.Event()
 
     @property
-    def library(self) -> Library:
-        self._check_ready()
-        assert self._library is not None
-        return self._library
-
-    @property
-    def runner(self) -> JobRunner:
-        self._check_ready()
-        assert self._runner is not None
-        return self._runner
-
-    @property
-    def encoder(self) -> Encoder:
-        self._check_ready()
-        return self.encoders.main
-
-    def _check_ready(self) -> None:
+    def service(self) -> Service:
+        """The opened whole."""
         if self.failure is not None:
             raise StoreUnavailable(f"The server could not start: {self.failure}", retry_after=60)
         if not self.ready.is_set():
             raise StoreUnavailable(self._waiting_for, retry_after=2)
+        return self._service
+
+    @property
+    def library(self) -> Library:
+        return self.service.library
+
+    @property
+    def jobs(self) -> Jobs:
+        return self.service.jobs
+
+    @property
+    def runner(self) -> JobRunner:
+        return self.service.runner
+
+    @property
+    def encoders(self) -> Encoders:
+        return self.service.encoders
+
+    @property
+    def encoder(self) -> Encoder:
+        """The one that MODEL names."""
+        return self.service.encoders.main
 
     async def open(self) -> None:
         """Open everything; stores that do not answer are tried again until they do. Raises nothing: see `failure`."""
@@ -104,7 +100,7 @@ class State:
             await self._open()
             self.ready.set()
             self.ended.set()
-            await anyio.to_thread.run_sync(self._warm, abandon_on_cancel=True)
+            await anyio.to_thread.run_sync(self._service.warm_up, abandon_on_cancel=True)
         except TsirError as error:
             self.failure = error
             log.error("%s", error)
@@ -126,64 +122,27 @@ class State:
         try:
             # Together: reading weights and opening stores hardly need the same thing.
             results = await asyncio.gather(
-                anyio.to_thread.run_sync(self._open_stores),
-                anyio.to_thread.run_sync(self._load_encoder, abandon_on_cancel=True),
+                anyio.to_thread.run_sync(self._service.open_stores),
+                anyio.to_thread.run_sync(self._service.load_encoder, abandon_on_cancel=True),
                 return_exceptions=True,
             )
-            for error in filter(None, results):
-                raise error
-            await anyio.to_thread.run_sync(self._open_rest)
+            for result in results:
+                if isinstance(result, BaseException):
+                    raise result
+            await anyio.to_thread.run_sync(self._start)
         except StoreUnavailable as error:
             self._waiting_for = f"The server is starting: {error}"
             return False
         return True
 
-    def _open_stores(self) -> None:
-        if self._library is None:
-            self._library = Library.open(self.settings)
-
-    def _load_encoder(self) -> None:
-        self.encoders.main  # noqa: B018
-
-    def _warm(self) -> None:
-        """The first query of each kind costs more than later ones; it need not be a person's."""
-        try:
-            encoder = self.encoders.main
-            encoder.texts(["a photo"])
-            encoder.sketches([Image.new("RGB", (64, 64), "white")])
-        except Exception as error:  # closed meanwhile, perhaps; what is really wrong, the next query says
-            log.info("Warming up failed: %s", error)
-
-    def _open_rest(self) -> None:
-        assert self._library is not None
-        encoder = self.encoders.main
-        try:
-            self._library.create_collection(self.settings.default_table, info(encoder))
-        except EncoderMismatch as error:
-            log.warning("%s", error)
-        if self._runner is None:
-            self._runner = JobRunner(self._library, self.encoders.named, self.settings)
+    def _start(self) -> None:
+        self._service.make_default_collection()
         if not self._closed.is_set():
-            self._runner.start()
-
-    def ensure_collection(self, name: str | None) -> str:
-        """The name of a collection, created with the running encoder when there is none of that name. Blocking."""
-        name = name or self.settings.default_table
-        if all(collection.name != name for collection in self.library.collections()):
-            self.library.create_collection(name, info(self.encoder))
-        return name
+            self._service.runner.start()
 
     async def close(self) -> None:
         """Stop imports, then release encoders and stores."""
         self.stopping.set()
         self._closed.set()
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._close)
-
-    def _close(self) -> None:
-        with contextlib.suppress(TsirError):
-            if self._runner is not None:
-                self._runner.stop(STOP_S)
-        self.encoders.close()
-        if self._library is not None and self._own_library:
-            self._library.close()
+            await anyio.to_thread.run_sync(self._service.close, STOP_S)

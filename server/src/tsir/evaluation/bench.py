@@ -32,6 +32,7 @@ from rich.table import Table as RichTable
 
 from tsir.encoders.base import Encoder, Vectors, unit
 from tsir.errors import InvalidInput
+from tsir.records import ImageMetadata
 from tsir.settings import Settings
 
 TEXT = "A man in a red jacket walks two dogs along a snowy forest path."
@@ -167,9 +168,9 @@ def _pictures(folder: Path | None, number: int) -> list[Image]:
 
 
 def _files(folder: Path) -> list[Path]:
-    from tsir.media.decode import SUFFIXES
+    from tsir.media.formats import is_picture_name
 
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()) if folder.is_dir() else []
+    files = sorted(path for path in folder.rglob("*") if is_picture_name(path.name) and path.is_file()) if folder.is_dir() else []
     if not files:
         raise InvalidInput(f"{folder} is not a folder with pictures.")
     return files
@@ -200,9 +201,11 @@ def run_import(
     so a running server is not in the way; stores that are servers are used as they are. Raises InvalidInput when the folder has no
     pictures.
     """
-    from tsir.jobs.runner import JobRunner
+    from tsir.encoders.loaded import Encoders
+    from tsir.jobs.model import Job
     from tsir.library.library import Library
-    from tsir.records import EncoderInfo, Job
+    from tsir.services.imports import submit_folder
+    from tsir.services.jobs import make_runner
 
     files = _files(folder)
     with tempfile.TemporaryDirectory(prefix="tsir-bench-") as scratch:
@@ -211,19 +214,19 @@ def run_import(
         own = settings.model_copy(update={"data_dir": Path(scratch) / "data", "upload_path": None, "image_roots": str(source)})
         name = f"bench_{uuid4().hex[:12]}"
         with Library.open(own) as library:
-            library.create_collection(name, EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim))
-            runner = JobRunner(library, lambda model: encoder, own)
+            library.create(name, encoder.info)
+            runner = make_runner(library, Encoders(own, encoder), own)
 
             def tell(job: Job) -> None:
                 say("importing", (job.done + job.skipped + job.failed) / number)
 
             try:
                 begun = time.perf_counter()
-                job = runner.run_now(runner.submit_folder(name, source), on_progress=tell)
+                job = runner.run_now(submit_folder(runner, name, source), on_progress=tell)
                 seconds = time.perf_counter() - begun
             finally:
                 runner.stop()
-                library.drop_collection(name)
+                library.drop(name)
         row: dict[str, Any] = {
             "pictures": job.done,
             "failed": job.failed,
@@ -293,7 +296,7 @@ def run_store(
 
 def _index_for(size: int, embedded: bool) -> str:
     """What a library of that size has."""
-    from tsir.library.library import FLAT_LIMIT
+    from tsir.library.stores import FLAT_LIMIT
 
     return "FLAT" if embedded or size <= FLAT_LIMIT else "HNSW"
 
@@ -302,15 +305,14 @@ def _store_row(
     settings: Settings, size: int, dim: int, index: str, queries: int, top: int, intrinsic: int, data: Path | None, say: Say
 ) -> dict[str, Any]:
     """One size of the curve."""
-    from tsir.records import Filter
-    from tsir.storage.milvus.client import Scalars, VectorStore, folder_hashes, milliseconds
+    from tsir.storage.filters import Filter
+    from tsir.storage.milvus.client import VectorStore
 
     vectors = _Made(dim, intrinsic)
     asked = vectors.asked(queries)
     exact, exact_filtered = _Nearest(asked, top), _Nearest(asked, top)
     epoch, days = datetime(2000, 1, 1), 10_000
     after = epoch + timedelta(days=days * (1 - FILTER_SHARE))
-    folders = [folder_hashes((f"/photos/{year}/picture.jpg",)) for year in range(30)]
 
     name = f"bench_{uuid4().hex[:12]}"
     store = VectorStore(settings)
@@ -325,9 +327,9 @@ def _store_row(
             rows = vectors.some(len(ids), seed=start)
             share = np.random.default_rng(start).random(len(ids))
             times = [epoch + timedelta(days=days * float(part)) for part in share]
-            scalars = [Scalars(milliseconds(when), 640, 480, "JPEG", False, folders[when.year % 30]) for when in times]
+            facts = [_Facts(ImageMetadata(640, 480, "JPEG", when), (f"/photos/{when.year % 30}/picture.jpg",)) for when in times]
             begun = time.perf_counter()
-            store.upsert(name, list(ids), rows, scalars)
+            store.upsert(name, list(ids), rows, facts)
             inserting += time.perf_counter() - begun
             exact.see(rows, np.arange(ids.start, ids.stop))
             late = np.array([when >= after for when in times])
@@ -343,14 +345,14 @@ def _store_row(
             "inserted per second": size / inserting,
             "index s": time.perf_counter() - begun,
         }
-        store.search(name, asked[0], top, index, "", "Strong", False)  # from here on all rows are seen
-        for prefix, expression, right in (("", "", exact), ("filtered ", store.expression(Filter(taken_after=after)), exact_filtered)):
+        store.search(name, asked[0], top, index, None, "Strong", False)  # from here on all rows are seen
+        for prefix, filter, right in (("", None, exact), ("filtered ", Filter(taken_after=after), exact_filtered)):
             found: list[list[int]] = []
             turn = iter(range(WARM_UP + queries))
 
-            def ask(turn: Iterator[int] = turn, expression: str = expression, found: list[list[int]] = found) -> None:
+            def ask(turn: Iterator[int] = turn, filter: Filter | None = filter, found: list[list[int]] = found) -> None:
                 vector = asked[max(0, next(turn) - WARM_UP)]
-                found.append([hit.id for hit in store.search(name, vector, top, index, expression, "Bounded", False)])
+                found.append([hit.id for hit in store.search(name, vector, top, index, filter, "Bounded", False)])
 
             label = f"{size:,} vectors: {prefix}searching"
             times_ms = _times(ask, queries, lambda share, label=label: say(label, share))  # type: ignore[misc]
@@ -362,6 +364,14 @@ def _store_row(
         store.drop(name)
         store.close()
     return row
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """A made picture."""
+
+    metadata: ImageMetadata
+    paths: tuple[str, ...]
 
 
 class _Made:

@@ -130,7 +130,7 @@ def _run(work: ImportWork, tools: Tools) -> str | None:
         zips = source.archives() if isinstance(source, UploadSource) else []
         for path in {"done": [*task.refused, *zips], "cancelled": zips}.get(state, []):
             with suppress(OSError):
-                library.files.delete_upload(path)
+                library.files.uploads.delete(path)
 
     work.at_end(discard)
     try:

@@ -9,12 +9,11 @@ from PIL.Image import Image as Pixels
 
 from tsir.encoders.base import Encoder
 from tsir.errors import EncoderMismatch
-from tsir.importing.pipeline import least_sides, read_again
-from tsir.importing.workshop import Workshop, info
+from tsir.importing.reading import least_sides, photo_for, read_again
+from tsir.importing.workshop import Workshop
 from tsir.jobs.model import JobFailure
 from tsir.library.collection import Collection
 from tsir.library.library import Library
-from tsir.media.decode import photo_for
 from tsir.records import Image
 from tsir.settings import Settings
 
@@ -58,7 +57,7 @@ def _encode(workshop: Workshop, collection: Collection, encoder_of: Callable[[Co
             else:
                 batch.append((id, result))
         if batch:
-            collection.finish([id for id, _ in batch], workshop.encoded(encoder, [pixels for _, pixels in batch]), info(encoder))
+            collection.finish([id for id, _ in batch], workshop.encoded(encoder, [pixels for _, pixels in batch]), encoder.info)
             mended += len(batch)
         images = collection.unfinished(settings.batch_size, images[-1].id)
     return mended, failures

@@ -10,23 +10,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image as PILImage
 from PIL.Image import Image
 
 from tsir.encoders.base import Encoder, Vectors
 from tsir.errors import InvalidImage, TooLarge
+from tsir.importing.reading import least_sides, open_within, photo_for
 from tsir.importing.scan import Batch, Item
-from tsir.importing.workshop import Workshop, info
+from tsir.importing.workshop import Workshop
 from tsir.jobs.line import Line
 from tsir.jobs.model import JobFailure
 from tsir.jobs.progress import Progress
 from tsir.library.collection import Collection
-from tsir.media.decode import Picture, Unreadable, open_picture, photo_for
-from tsir.media.files import SIDES
+from tsir.media.decode import Unreadable
 from tsir.paging import chunks
-from tsir.records import Image as StoredImage
 from tsir.records import NewImage
-from tsir.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +56,7 @@ class Import:
 
     def run(self, batches: Iterable[Batch]) -> None:
         """Import until the source ends. Raises Stopped, what the encoder raises, and errors of the library other than StoreUnavailable."""
-        encoder, size = info(self._encoder), self._settings.batch_size
+        encoder, size = self._encoder.info, self._settings.batch_size
         fresh = self._line.ahead(self._fresh(batches), 2 * size, "import-scan")
         begun = self._line.ahead(self._begun(fresh), AHEAD_BATCHES * size, "import-note")
         for ids, vectors in self._line.ahead(self._encoded(begun), AHEAD_BATCHES, "import-encode"):
@@ -90,12 +87,12 @@ class Import:
         try:
             picture = open_within(path, self._settings, self._least)
             try:
-                self._files.write_thumbnails(picture.content_hash, picture.image)
+                self._files.thumbnails.write(picture.content_hash, picture.image)
             except OSError as error:  # a full disk: they are made again when they are asked for
                 log.warning("No thumbnails of %s: %s", item.name, error)
             return _Decoded(NewImage(item.file, picture.content_hash, picture.metadata), photo_for(self._encoder, picture))
         except (InvalidImage, TooLarge) as error:
-            if self._files.is_upload(item.file.path) and not isinstance(error, Unreadable):
+            if self._files.uploads.holds(item.file.path) and not isinstance(error, Unreadable):
                 self.refused.append(item.file.path)
             return JobFailure(item.name, str(error))
 
@@ -117,35 +114,3 @@ class Import:
     def _encoded(self, begun: Iterable[tuple[int, Image]]) -> Iterator[tuple[list[int], Vectors]]:
         for chunk in chunks(begun, self._settings.batch_size):
             yield [id for id, _ in chunk], self._workshop.encoded(self._encoder, [image for _, image in chunk])
-
-
-def least_sides(encoder: Encoder) -> tuple[int, int] | None:
-    """Shortest short and long side to which a photo may be reduced while decoding; None: not at all.
-
-    The encoder's own input size is what it makes of a large picture; the long side serves the large thumbnail.
-    """
-    if not encoder.scaled_decode:
-        return None
-    side = max(encoder.prepare_photo(PILImage.new("RGB", (1024, 1024))).size)
-    return side, max(side, SIDES["large"])
-
-
-def open_within(path: Path | bytes, settings: Settings, least: tuple[int, int] | None) -> Picture:
-    """Decode a file within the limits of the settings; `least`, as `least_sides` gives it. Raises InvalidImage and TooLarge."""
-    short, long = least or (None, None)
-    return open_picture(path, max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels, min_side=short, min_long_side=long)
-
-
-def read_again(image: StoredImage, settings: Settings, least: tuple[int, int] | None) -> Picture | JobFailure:
-    """Decode a stored picture from the first of its paths that still holds it: the same content may lie elsewhere, too."""
-    reason = "The file is gone."
-    for path in image.paths:
-        try:
-            picture = open_within(Path(path), settings, least)
-        except (InvalidImage, TooLarge) as error:
-            reason = str(error)
-            continue
-        if picture.content_hash == image.content_hash:
-            return picture
-        reason = "The file holds another picture now: import its folder again."
-    return JobFailure(image.path, reason)

@@ -8,15 +8,15 @@ from PIL.Image import Image as Pixels
 
 from tsir.encoders.base import Encoder, Vectors
 from tsir.errors import Conflict
-from tsir.importing.pipeline import AHEAD_BATCHES, least_sides, read_again
-from tsir.importing.workshop import Tools, Workshop, info
+from tsir.importing.pipeline import AHEAD_BATCHES
+from tsir.importing.reading import least_sides, photo_for, read_again
+from tsir.importing.workshop import Tools, Workshop
 from tsir.jobs.kinds import Kind, Spec, Work
 from tsir.jobs.line import Line
 from tsir.jobs.model import JobFailure
 from tsir.jobs.progress import Progress
 from tsir.library.collection import Collection
 from tsir.library.reencoding import Reencoding
-from tsir.media.decode import photo_for
 from tsir.paging import chunks
 from tsir.records import Image
 
@@ -52,7 +52,7 @@ def reencode(
     """
     settings = workshop.settings
     try:
-        line.patiently(reencoding.begin, info(encoder))
+        line.patiently(reencoding.begin, encoder.info)
     except Conflict as already:
         progress.total = line.patiently(collection.count)
         progress.add(skipped=progress.total)

@@ -19,7 +19,7 @@ from pathlib import Path
 from PIL import Image as PILImage
 
 from tsir.errors import NotFound
-from tsir.media.files import write_atomic
+from tsir.media.durable import write_atomic
 
 SIDE = 384  # px: sharp in the viewer, and more than the encoders take in
 BORDER = 12  # px of white around the emoji, which otherwise touch the edge

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from tsir.jobs.model import JobFailure
-from tsir.media.decode import SUFFIXES
+from tsir.media.formats import is_picture_name
 from tsir.paging import chunks
 from tsir.records import FileStat
 
@@ -86,11 +86,6 @@ def _walk(folder: Path, roots: Sequence[Path]) -> Iterator[Item | JobFailure]:
             except OSError as error:  # gone meanwhile, or a link to nowhere
                 yield JobFailure(printable(entry.path), f"The file cannot be read: {error.strerror or error}.")
         own.extend(reversed(folders))
-
-
-def is_picture_name(name: str) -> bool:
-    """Whether a file's name promises a picture."""
-    return os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
 
 
 def item(path: str, stat: os.stat_result, name: str | None = None) -> Item | JobFailure:

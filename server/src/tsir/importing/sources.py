@@ -16,8 +16,9 @@ from tsir.importing.scan import Batch, Item, item, printable
 from tsir.importing.urls import IPAddress, fetch
 from tsir.jobs.line import in_order
 from tsir.jobs.model import JobFailure
-from tsir.media.decode import READABLE, sniff
-from tsir.media.files import SUFFIXES, Files, write_atomic
+from tsir.media.durable import TEMPORARY, write_atomic
+from tsir.media.files import Files
+from tsir.media.formats import READABLE, sniff
 from tsir.paging import chunks
 
 BATCH = 50
@@ -57,7 +58,7 @@ def urls(
         token = f"{key}:{position}:{url}"
         bare = _path(store, token, "")
         for kept in bare.parent.glob(f"{bare.name}.*"):
-            if kept.suffix != ".tmp":
+            if kept.suffix != TEMPORARY:
                 return _stat(kept, url)
         try:
             return _kept(fetch(url, max_bytes=max_bytes, allowed=allowed, stopped=stopped), url, store, token)
@@ -74,7 +75,7 @@ def urls(
 
 def _path(store: Files, token: str, suffix: str) -> Path:
     name = hashlib.sha256(token.encode(errors="replace")).hexdigest()[:32]
-    return store.uploads / name[:2] / (name + suffix)
+    return store.uploads.place(name, suffix)
 
 
 def _kept(data: bytes, name: str, store: Files, token: str) -> Item | JobFailure:
@@ -84,7 +85,7 @@ def _kept(data: bytes, name: str, store: Files, token: str) -> Item | JobFailure
         return JobFailure(
             name, str(InvalidImage(f"This is not a picture: the content is not {READABLE}." if data else "The file is empty."))
         )
-    path = _path(store, token, SUFFIXES.get(kind, f".{kind.lower()}"))
+    path = _path(store, token, kind.suffixes[0])
     if not path.exists():
         write_atomic(path, data, durable=True)
     return _stat(path, name)

@@ -12,12 +12,13 @@ import watchfiles
 from tsir.encoders.base import Encoder
 from tsir.errors import InvalidInput, NotFound
 from tsir.importing.pipeline import Import
-from tsir.importing.scan import BATCH, IGNORED_FOLDERS, Batch, Item, is_picture_name, item, scan
+from tsir.importing.scan import BATCH, IGNORED_FOLDERS, Batch, Item, item, scan
 from tsir.importing.workshop import Workshop
 from tsir.jobs.line import Line, Stopped
 from tsir.jobs.model import JobFailure
 from tsir.jobs.progress import Progress
 from tsir.library.library import Library
+from tsir.media.formats import is_picture_name
 from tsir.paging import chunks
 from tsir.settings import Settings
 

@@ -14,7 +14,6 @@ from tsir.importing.urls import IPAddress, is_public
 from tsir.jobs.line import in_order
 from tsir.library.collection import Collection
 from tsir.library.library import Library
-from tsir.records import EncoderInfo
 from tsir.settings import Settings
 
 A = TypeVar("A")
@@ -80,14 +79,9 @@ class Tools:
         encoder = self.encoders.named(self.settings.model)
         if collection.state == "reencoding" and encoder.fingerprint != collection.encoder.fingerprint:
             encoder = self.encoders.named(collection.encoder.name)
-        collection.expect(info(encoder))
+        collection.expect(encoder.info)
         return encoder
 
     def close(self) -> None:
         """Let the threads end."""
         self.workshop.close()
-
-
-def info(encoder: Encoder) -> EncoderInfo:
-    """What a collection remembers of its encoder."""
-    return EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim)

@@ -100,6 +100,10 @@ class Kinds(Generic[T]):
     def __contains__(self, kind: Kind[Any, T]) -> bool:
         return self._kinds.get(kind.name) is kind
 
+    def names(self) -> list[str]:
+        """Of all kinds."""
+        return list(self._kinds)
+
     def read(self, job: Job) -> tuple[Kind[Any, T], Any]:
         """The kind of a job, and what it is to do. Raises InvalidInput for a job that this version does not know."""
         kind = self._kinds.get(job.kind)

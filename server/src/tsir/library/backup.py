@@ -27,7 +27,7 @@ from tsir import __version__
 from tsir.errors import Conflict, InvalidInput, TsirError
 from tsir.library.library import NAME, Library
 from tsir.library.stores import RESTORING
-from tsir.media.files import write_atomic
+from tsir.media.durable import whole, write_atomic
 from tsir.records import EncoderInfo, FileStat, Image, ImageMetadata, NewImage, Vectors
 from tsir.storage.sql.collections import Ref
 
@@ -45,9 +45,8 @@ def backup(library: Library, path: Path, pictures: bool = False) -> None:
 
     Images that become ready while it runs may be missing from it. Raises InvalidInput when the file cannot be written.
     """
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        with whole(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             entries = []
             saved: set[str] = set()
             for number, ref in enumerate(library.stores.catalog.collections.refs("ready")):
@@ -69,11 +68,8 @@ def backup(library: Library, path: Path, pictures: bool = False) -> None:
                 "collections": entries,
             }
             archive.writestr("manifest.json", json.dumps(manifest, indent=2))
-        temporary.replace(path)
     except OSError as error:
         raise InvalidInput(f"The archive {str(path)!r} cannot be written: {error.strerror or error}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write_chunk(library: Library, archive: zipfile.ZipFile, ref: Ref, name: str, images: list[Image]) -> int:
@@ -100,8 +96,12 @@ def _write_chunk(library: Library, archive: zipfile.ZipFile, ref: Ref, name: str
 
 
 def _place(library: Library, file: FileStat) -> dict[str, Any]:
-    if library.files.is_upload(file.path):
-        return {"upload": Path(file.path).relative_to(library.files.uploads).as_posix(), "bytes": file.bytes, "mtime_ns": file.mtime_ns}
+    if library.files.uploads.holds(file.path):
+        return {
+            "upload": Path(file.path).relative_to(library.files.uploads.folder).as_posix(),
+            "bytes": file.bytes,
+            "mtime_ns": file.mtime_ns,
+        }
     return {"path": file.path, "bytes": file.bytes, "mtime_ns": file.mtime_ns}
 
 
@@ -222,7 +222,7 @@ def _files(library: Library, archive: zipfile.ZipFile, row: dict[str, Any], pict
             if carried and not _same_size(path, place["bytes"]):
                 continue
         elif UPLOAD.fullmatch(upload):
-            path = library.files.uploads / upload
+            path = library.files.uploads.folder / upload
             if carried and not _same_size(path, place["bytes"]):
                 write_atomic(path, _picture(archive, row["content_hash"]), durable=True)
         else:
@@ -231,7 +231,7 @@ def _files(library: Library, archive: zipfile.ZipFile, row: dict[str, Any], pict
     if not found:
         if not carried:
             raise ValueError(f"the picture {row['content_hash']} lies nowhere")
-        path = library.files.save_upload(_picture(archive, row["content_hash"]), str(row["format"]))
+        path = library.files.uploads.save(_picture(archive, row["content_hash"]), str(row["format"]))
         stat = path.stat()
         found.append(FileStat(str(path), stat.st_size, stat.st_mtime_ns))
     return found

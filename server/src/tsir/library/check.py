@@ -11,6 +11,7 @@ import numpy as np
 
 from tsir.library.library import Library
 from tsir.library.places import vanished
+from tsir.media.thumbnails import SIZES
 from tsir.paging import chunks
 from tsir.records import CheckReport, Image
 from tsir.storage.milvus.client import NoSuchVectors
@@ -141,7 +142,7 @@ def _compare_files(library: Library, ref: Ref, report: _Report, repair: bool) ->
         for id, path in places:
             if not vanished(path):
                 continue
-            if library.files.is_upload(path):
+            if library.files.uploads.holds(path):
                 uploads += 1
                 gone.append(id)
             elif Path(path).parent.exists():
@@ -161,7 +162,7 @@ def _compare_thumbnails(library: Library, ref: Ref, report: _Report, make: Calla
     lacking = made = after = 0
     while found := library.stores.catalog.images.hashes(ref, after, BATCH):
         after = found[-1][0]
-        without = [id for id, content_hash in found if not all(library.files.thumbnail(content_hash, size) for size in library.files.SIZES)]
+        without = [id for id, content_hash in found if not all(library.files.thumbnails.find(content_hash, size) for size in SIZES)]
         lacking += len(without)
         if make and without:
             made += sum(make(image) for image in library.stores.catalog.images.ready(ref, without).values())
@@ -173,22 +174,22 @@ def _strays(library: Library, report: _Report, repair: bool, working: Callable[[
     """Thumbnails and uploads that belong to no image."""
     before = time.time() - YOUNG
     count = 0
-    for part in chunks(library.files.thumbnail_hashes(before), BATCH):
+    for part in chunks(library.files.thumbnails.hashes(before), BATCH):
         strays = set(part) - library.stores.catalog.images.known_hashes(list(set(part)))
         count += len(strays)
         if repair:
             for content_hash in strays:
-                library.files.delete_thumbnails(content_hash)
+                library.files.thumbnails.delete(content_hash)
     report.problem(count, "thumbnails belong to no image.")
     if working():
         return
     count = 0
-    for paths in chunks(library.files.upload_paths(before), BATCH):
+    for paths in chunks(library.files.uploads.paths(before), BATCH):
         lost = set(paths) - library.stores.catalog.locations.known_paths(paths)
         count += len(lost)
         if repair and report.images:
             for path in lost:
-                library.files.delete_upload(path)
+                library.files.uploads.delete(path)
     if report.images:
         report.problem(count, "uploaded files belong to no image.")
     else:  # a fresh database beside the uploads of a lost one

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tsir.errors import EncoderMismatch, InvalidInput, NotFound, StoreUnavailable
+from tsir.errors import EncoderMismatch, InvalidInput, NotFound, StoreUnavailable, encoder_mismatch
 from tsir.library.places import vanished
 from tsir.library.steps import Step
 from tsir.library.stores import ERASE_BATCH, FLAT_LIMIT, Stores, unit_rows
 from tsir.paging import chunks, decode_cursor, encode_cursor
-from tsir.records import Begun, CollectionState, CollectionSummary, EncoderInfo, FileStat, Filter, Hit, Image, NewImage, Swept, Vectors
+from tsir.records import Begun, CollectionState, CollectionSummary, EncoderInfo, FileStat, Hit, Image, NewImage, Swept, Vectors
 from tsir.stopwatch import Stopwatch
+from tsir.storage.filters import Filter
 from tsir.storage.milvus.client import MAX_RESULTS, VECTOR_BYTES_PER_REPLY, NoSuchVectors
 from tsir.storage.sql.collections import Ref
 from tsir.storage.sql.locations import BeingDeleted
@@ -99,7 +100,7 @@ class Collection:
     @property
     def state(self) -> CollectionState:
         """ "reencoding" while a new generation of vectors is being made."""
-        return "reencoding" if self.ref.next_generation is not None else "ready"
+        return self.ref.state_shown
 
     def again(self) -> Collection:
         """A new handle on the same collection."""
@@ -226,8 +227,14 @@ class Collection:
         facts = self._stores.facts(ref, list(rows))
         if not facts:
             return []
-        self._stores.upsert(ref, None, rows, facts)
-        gone, stale = self._stores.catalog.images.settle(ref, facts)
+        try:
+            self._stores.upsert(ref, None, rows, facts)
+            gone, stale = self._stores.catalog.images.settle(ref, facts)
+        except EncoderMismatch:
+            now = self._now()
+            if now.encoder != ref.encoder:
+                raise
+            return self._write(now, rows)  # the vectors moved into a newer schema meanwhile
         self._stores.after(Step.IMAGES_READY)
         if gone:
             self._stores.vectors.delete(self._stores.vectors_name(ref), gone)
@@ -284,12 +291,8 @@ class Collection:
         """Stored vectors float32 [dim] by image id; ids without one are left out."""
         wanted = sorted({id for id in ids if abs(id) < 2**63})
         ready = self._stores.catalog.images.ready(self.ref, wanted)
-        name = self._stores.vectors_name(self.ref)
         try:
-            # An id's vector never changes in a collection of Milvus: only one just written needs the slow, consistent read.
-            found = self._stores.vectors.get(name, list(ready), "Bounded")
-            late = [id for id in ready if id not in found]
-            return found | self._stores.vectors.get(name, late, "Strong") if late else found
+            return self._stores.vectors.settled(self._stores.vectors_name(self.ref), list(ready))
         except NoSuchVectors:
             return {}
 
@@ -306,12 +309,11 @@ class Collection:
         query = _unit(ref, vector)
         if limit < 1 or offset < 0 or offset + limit > MAX_WINDOW:
             raise InvalidInput(f"Results can be shown up to number {MAX_WINDOW}; asked for were {limit} from {offset} on.")
-        expression = stores.vectors.expression(filter)
         k = offset + limit + SPARE_HITS
         while True:
             with_vectors = k * query.nbytes <= VECTOR_BYTES_PER_REPLY
             try:
-                found = stores.vectors.search(stores.vectors_name(ref), query, k, ref.index, expression, "Bounded", with_vectors)
+                found = stores.vectors.search(stores.vectors_name(ref), query, k, ref.index, filter, "Bounded", with_vectors)
             except NoSuchVectors:
                 served, ref = ref, self._now()
                 if ref.generation != served.generation:  # re-encoded since we looked
@@ -342,11 +344,7 @@ class Collection:
 def expect(ref: Ref, encoder: EncoderInfo) -> None:
     """Raise EncoderMismatch unless a collection's vectors are of this encoder."""
     if ref.encoder.fingerprint != encoder.fingerprint or ref.encoder.dim != encoder.dim:
-        raise EncoderMismatch(
-            f"The collection {ref.name!r} was built with the encoder {ref.encoder.name} ({ref.encoder.fingerprint}), and "
-            f"{encoder.name} ({encoder.fingerprint}) is running: their vectors cannot be compared. Run with MODEL={ref.encoder.name}, "
-            f"re-encode the collection, or use another name."
-        )
+        raise encoder_mismatch(ref.name, ref.encoder, encoder)
 
 
 def _unit(ref: Ref, vector: Vectors) -> Vectors:

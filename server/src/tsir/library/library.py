@@ -17,14 +17,16 @@ from types import TracebackType
 
 from sqlalchemy.engine import Connection
 
-from tsir.errors import Conflict, InvalidInput, NotFound, StoreUnavailable, TsirError
+from tsir.errors import Conflict, InvalidInput, NotFound, StoreRefused, StoreUnavailable, TsirError
 from tsir.library.collection import Collection, Owed, expect
 from tsir.library.reencoding import Reencoding
 from tsir.library.steps import After, Step, unobserved
 from tsir.library.stores import ERASE_BATCH, Stores
+from tsir.library.upgrade import upgrade
 from tsir.records import CollectionSummary, EncoderInfo, Image
 from tsir.settings import Settings
 from tsir.storage.milvus.client import NoSuchVectors
+from tsir.storage.milvus.schema import SCHEMA, Schema
 from tsir.storage.sql.collections import Ref
 
 log = logging.getLogger(__name__)
@@ -42,22 +44,22 @@ class Library:
     takes a collection's name raises NotFound, naming the existing ones, when there is none of that name.
     """
 
-    def __init__(self, settings: Settings, after: After = unobserved) -> None:
+    def __init__(self, settings: Settings, after: After = unobserved, schema: Schema = SCHEMA) -> None:
         """Use `open`."""
         self.settings = settings
-        self.stores = Stores(settings, after)
+        self.stores = Stores(settings, after, schema)
         self.files = self.stores.files
         self._owed = Owed()
         self._lock: int | None = None
 
     @classmethod
-    def open(cls, settings: Settings, after: After = unobserved) -> Library:
+    def open(cls, settings: Settings, after: After = unobserved, schema: Schema = SCHEMA) -> Library:
         """Open the stores that the settings name, create what is missing, and bring the catalog's schema up to date.
 
-        `after` is told of every step of the protocol. Raises Conflict when an embedded library is in use by another process, or was written
-        by a newer version.
+        Vectors of an older `schema` are copied into the newest one in the background. `after` is told of every step of the protocol.
+        Raises Conflict when an embedded library is in use by another process, or was written by a newer version.
         """
-        library = cls(settings, after)
+        library = cls(settings, after, schema)
         try:
             library._open()
         except BaseException:
@@ -75,21 +77,32 @@ class Library:
             raise InvalidInput(f"DATA_DIR {str(folder)!r} cannot be written: {error.strerror or error}.") from error
         self.stores.catalog.migrate()
         # What a crash left half deleted. A store that is away now is no reason not to start: check() and the next start do it too.
-        with suppress(StoreUnavailable):
+        with suppress(StoreUnavailable, StoreRefused):
             self.finish_deletions()
         threading.Thread(target=self._warm, name="tsir-milvus", daemon=True).start()
 
     def _warm(self) -> None:
         """Load the Milvus client and its collections while the rest starts, so that the first search does not wait for it."""
+        try:
+            self.stores.vectors.ping()
+            refs = self.stores.catalog.collections.refs("ready")
+        except TsirError as error:
+            log.warning("%s", error)
+            return
+        for ref in refs:
+            self._prepare(ref)
+
+    def _prepare(self, ref: Ref) -> None:
+        """Load a collection, and do what a crash or an older version left to be done."""
         stores = self.stores
         try:
-            stores.vectors.ping()
-            for ref in stores.catalog.collections.refs("ready"):
-                with suppress(NotFound, NoSuchVectors):  # dropped or encoded anew meanwhile
-                    # What a crash left between dropping an outgrown index and building the next, and pictures that were moved before one.
-                    served = stores.catalog.collections.again(ref)
-                    stores.vectors.set_index(stores.vectors_name(served), served.index)
-                    self.handle(served).refresh(stores.catalog.images.stale(ref.id))
+            with suppress(NotFound, NoSuchVectors):  # dropped or encoded anew meanwhile
+                # What a crash left between dropping an outgrown index and building the next, and pictures that were moved before one.
+                served = stores.catalog.collections.again(ref)
+                stores.vectors.set_index(stores.vectors_name(served), served.index)
+                collection = self.handle(served).again()
+                collection.refresh(stores.catalog.images.stale(ref.id))
+                upgrade(stores, collection)
         except TsirError as error:
             log.warning("%s", error)
 

@@ -13,7 +13,8 @@ from tsir.media.files import Files
 from tsir.paging import chunks
 from tsir.records import Vectors
 from tsir.settings import Settings
-from tsir.storage.milvus.client import NoSuchVectors, Scalars, VectorStore, folder_hashes, milliseconds
+from tsir.storage.milvus.client import NoSuchVectors, VectorStore
+from tsir.storage.milvus.schema import Schema
 from tsir.storage.sql.catalog import Catalog
 from tsir.storage.sql.collections import Ref
 from tsir.storage.sql.images import Facts
@@ -31,12 +32,12 @@ ERASE_BATCH = 1_000
 class Stores:
     """Catalog, vectors and files of one library. Safe to use from many threads."""
 
-    def __init__(self, settings: Settings, after: After) -> None:
+    def __init__(self, settings: Settings, after: After, schema: Schema) -> None:
         self.settings = settings
         self.after = after
         self.files = Files(settings)
         self.catalog = Catalog(settings)
-        self.vectors = VectorStore(settings)
+        self.vectors = VectorStore(settings, schema)
 
     def close(self) -> None:
         """Disconnect. Idempotent."""
@@ -76,15 +77,16 @@ class Stores:
 
     def upsert(self, ref: Ref, generation: int | None, rows: Mapping[int, Vectors], facts: Mapping[int, Facts]) -> None:
         """Write the vectors of images, with their facts."""
-        ids = list(facts)
-        name, vectors, scalars = self.vectors_name(ref, generation), np.stack([rows[id] for id in ids]), [_scalars(facts[id]) for id in ids]
+        name, ids, vectors = self.vectors_name(ref, generation), list(facts), np.stack([rows[id] for id in facts])
         try:
-            self.vectors.upsert(name, ids, vectors, scalars)
+            self.vectors.upsert(name, ids, vectors, list(facts.values()))
         except NoSuchVectors:
             # A crash came between the catalog's row and Milvus' collection, or Milvus lost it, unless the collection was dropped.
-            self.catalog.collections.again(ref)
+            now = self.catalog.collections.again(ref)
+            if generation is None and now.generation != ref.generation:
+                raise EncoderMismatch(f"The vectors of {ref.name!r} were replaced meanwhile. Import again.") from None
             self.make_room(ref, generation, dim=vectors.shape[1])
-            self.vectors.upsert(name, ids, vectors, scalars)
+            self.vectors.upsert(name, ids, vectors, list(facts.values()))
         self.after(Step.VECTORS_WRITTEN)
 
     def drop_vectors(self, name: str) -> None:
@@ -116,9 +118,9 @@ class Stores:
         paths, hashes = self.catalog.locations.leftovers(ids)
         self.after(Step.LEFTOVERS_FOUND)
         for path in paths if uploads else ():
-            self.files.delete_upload(path)
+            self.files.uploads.delete(path)
         for content_hash in hashes:
-            self.files.delete_thumbnails(content_hash)
+            self.files.thumbnails.delete(content_hash)
         self.catalog.images.delete(ids, everything)
         self.after(Step.ROWS_DELETED)
 
@@ -134,10 +136,3 @@ def unit_rows(ids: Sequence[int], vectors: Vectors, dim: int) -> dict[int, Vecto
     if (abs(norm - 1) > 1e-5).any():  # encoders return unit rows; those are stored bit for bit
         rows = np.divide(rows, norm, out=np.zeros_like(rows), where=norm > 0)
     return dict(zip(ids, rows, strict=True))
-
-
-def _scalars(facts: Facts) -> Scalars:
-    picture = facts.metadata
-    return Scalars(
-        milliseconds(picture.taken_at), picture.width, picture.height, picture.format, picture.located, folder_hashes(facts.paths)
-    )

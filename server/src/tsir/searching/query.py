@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from datetime import datetime, timezone
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from PIL.Image import Image
 
 from tsir.errors import InvalidInput
-from tsir.library.library import SPARE_HITS
-from tsir.records import Filter
-from tsir.storage.milvus.client import MAX_RESULTS
+from tsir.library.collection import MAX_WINDOW
+from tsir.media.formats import held_as
+from tsir.paging import decode_cursor, encode_cursor
+from tsir.storage.filters import Filter, parse, shown
 
 PARTS = ("text", "not_text", "sketch", "image", "like")
 """Names of the query parts, as used for weights and shares."""
 MAX_LIMIT = 1000
-MAX_WINDOW = MAX_RESULTS - SPARE_HITS
-"""Bound on offset + limit: what Milvus can return, less what the library fetches beyond what is asked."""
 MAX_WEIGHT = 100.0
 """A hundred times another part is already "only this"; larger numbers lose the other part to float32."""
 
@@ -86,7 +82,7 @@ def check_weights(weights: Mapping[str, object]) -> dict[str, float]:
         if name not in PARTS:
             raise InvalidInput(f"weights has an unknown name {name!r}; known are {', '.join(PARTS)}.")
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MAX_WEIGHT or math.isnan(value):
-            raise InvalidInput(f"The weight of {name} is {_short(value)}; it must be a number between -{MAX_WEIGHT:g} and {MAX_WEIGHT:g}.")
+            raise InvalidInput(f"The weight of {name} is {shown(value)}; it must be a number between -{MAX_WEIGHT:g} and {MAX_WEIGHT:g}.")
         checked[name] = float(value)
     return checked
 
@@ -101,51 +97,8 @@ def parse_filter(text: str | None) -> Filter | None:
     if not text or not text.strip():
         return None
     values = _json_object("filter", text, '{"min_width": 800, "orientation": "landscape"}')
-    known = [item.name for item in fields(Filter)]
-    if unknown := sorted(set(values) - set(known)):
-        raise InvalidInput(f"filter has an unknown key {unknown[0]!r}; known are {', '.join(known)}.")
-    return Filter(**{key: _filter_value(key, value) for key, value in values.items() if value is not None})
-
-
-def _filter_value(key: str, value: object) -> Any:
-    if key in ("taken_after", "taken_before"):
-        return _time(key, value)
-    if key in ("min_width", "min_height"):
-        return _pixels(key, value)
-    if key == "orientation" and value in ("landscape", "portrait", "square"):
-        return value
-    if key == "formats":
-        return _formats(value)
-    if key == "has_location" and isinstance(value, bool):
-        return value
-    if key == "folder" and isinstance(value, str) and 0 < len(value) <= 4096 and "\0" not in value:
-        return value
-    expected = {"orientation": '"landscape", "portrait" or "square"', "has_location": "true or false", "folder": "the path of a folder"}
-    raise InvalidInput(f"filter: {key} is {_short(value)}; it must be {expected.get(key, 'something else')}.")
-
-
-def _time(key: str, value: object) -> datetime:
-    try:
-        if not isinstance(value, str):
-            raise ValueError
-        # Python 3.10 knows no "Z".
-        time = datetime.fromisoformat(value[:-1] + "+00:00" if value[-1:] in ("Z", "z") else value)
-        return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
-    except (ValueError, OverflowError):
-        raise InvalidInput(f"filter: {key} is {_short(value)}; it must be a time such as 2024-06-01 or 2024-06-01T12:00:00Z.") from None
-
-
-def _pixels(key: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1_000_000:
-        raise InvalidInput(f"filter: {key} is {_short(value)}; it must be a number of pixels between 0 and 1000000.")
-    return value
-
-
-def _formats(value: object) -> tuple[str, ...]:
-    names: list[Any] = value if isinstance(value, list) and len(value) <= 20 else [None]
-    if not all(isinstance(name, str) and name.isalnum() and len(name) < 20 for name in names):
-        raise InvalidInput(f'filter: formats is {_short(value)}; it must be a list of names such as ["JPEG", "PNG"].')
-    return tuple("JPEG" if name.upper() == "JPG" else name.upper() for name in names)
+    found = parse(values)
+    return replace(found, formats=tuple(dict.fromkeys(name for asked in found.formats for name in held_as(asked))))
 
 
 def _json_object(name: str, text: str, example: str) -> dict[str, Any]:
@@ -154,17 +107,8 @@ def _json_object(name: str, text: str, example: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise InvalidInput(f"{name} is not JSON; it must look like {example}.") from None
     if not isinstance(value, dict):
-        raise InvalidInput(f"{name} is {_short(value)}; it must be a JSON object such as {example}.")
+        raise InvalidInput(f"{name} is {shown(value)}; it must be a JSON object such as {example}.")
     return value
-
-
-def _short(value: object) -> str:
-    """A value as its writer wrote it, cut to the length of a sentence."""
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError):
-        text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def digest(query: Query, pictures: Mapping[str, Image], fingerprint: str) -> str:
@@ -181,7 +125,7 @@ def digest(query: Query, pictures: Mapping[str, Image], fingerprint: str) -> str
 
 def make_cursor(offset: int, query_digest: str) -> str:
     """An opaque cursor for the page that starts at `offset`."""
-    return base64.urlsafe_b64encode(f"{offset}:{query_digest}".encode()).decode().rstrip("=")
+    return encode_cursor(f"{offset}:{query_digest}")
 
 
 def read_cursor(cursor: str | None, query_digest: str, limit: int) -> int:
@@ -193,14 +137,7 @@ def read_cursor(cursor: str | None, query_digest: str, limit: int) -> int:
 
 
 def _offset(cursor: str, query_digest: str) -> int:
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-        number, owner = text.split(":")
-        offset = int(number)
-        if not 0 <= offset <= MAX_WINDOW:
-            raise ValueError
-    except (ValueError, binascii.Error):
-        raise InvalidInput("cursor is not one of ours; use `next` of the page before, or none for the first page.") from None
-    if owner != query_digest:
+    found = decode_cursor(cursor, r"(\d{1,5}):([^:]+)")
+    if found[2] != query_digest:
         raise InvalidInput("cursor belongs to another query; use it with the very same query, or none for the first page.")
-    return offset
+    return int(found[1])

@@ -19,15 +19,14 @@ from tsir.jobs.model import Job
 from tsir.jobs.runner import JobRunner
 from tsir.library.collection import Collection
 from tsir.library.library import Library
-from tsir.media.decode import open_picture, sniff
+from tsir.media.decode import open_picture
 from tsir.media.files import Files
+from tsir.media.formats import HEAD, sniff
 from tsir.records import EncoderInfo
 from tsir.settings import Settings
 
 MAX_LABEL = 1000
 """Characters kept of the name that a file was sent under: its end tells more."""
-MAGIC = 256
-"""First bytes that tell a picture or a zip from everything else."""
 
 
 def check_target(library: Library, settings: Settings, encoder: EncoderInfo, name: str) -> Collection:
@@ -90,7 +89,7 @@ def submit_uploads(runner: JobRunner, library: Library, name: str, uploads: Iter
     except BaseException as error:
         for path, _ in kept:
             with suppress(OSError):
-                library.files.delete_upload(str(path))
+                library.files.uploads.delete(str(path))
         if isinstance(error, OSError):
             raise StoreUnavailable(f"The upload cannot be stored: {error.strerror or error}. Nothing was imported.") from error
         raise
@@ -99,7 +98,7 @@ def submit_uploads(runner: JobRunner, library: Library, name: str, uploads: Iter
 def submit_picture(runner: JobRunner, library: Library, settings: Settings, name: str, data: bytes, label: str) -> Job:
     """Import one picture; what is none is refused at once. Raises InvalidImage and TooLarge."""
     picture = open_picture(data, max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels, min_side=1)
-    return submit_kept(runner, name, [(library.files.save_upload(data, picture.metadata.format), label)])
+    return submit_kept(runner, name, [(library.files.uploads.save(data, picture.metadata.format), label)])
 
 
 def submit_kept(runner: JobRunner, name: str, kept: Sequence[tuple[Path, str]]) -> Job:
@@ -119,11 +118,12 @@ def submit_reencode(runner: JobRunner, name: str, encoder: str) -> Job:
 def _keep(file: BinaryIO, files: Files) -> Path:
     """Write an upload to disk under a generated name, durably."""
     file.seek(0)
-    head = file.read(MAGIC)
+    head = file.read(HEAD)
     file.seek(0)
     if head.startswith((b"PK\3\4", b"PK\5\6")):
         return archives.save_archive(file, files)
-    return archives.save_stream(file, files, f".{(sniff(head) or 'unknown').lower()}")
+    kind = sniff(head)
+    return files.uploads.save(file, kind.name if kind else "unknown")
 
 
 def _label(name: str) -> str:

@@ -14,7 +14,7 @@ from tsir.errors import EncoderMismatch, TsirError
 from tsir.jobs.runner import JobRunner
 from tsir.jobs.store import Jobs
 from tsir.library.library import Library
-from tsir.services.imports import make_runner
+from tsir.services.jobs import make_runner
 from tsir.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -46,10 +46,8 @@ class Service:
             self._opened = Library.open(self.settings)
         self.library = self._opened
         self.jobs = Jobs(self.library.stores.catalog.database)
-        if self._given is None and self.library.stores.exclusive:
-            requeued = self.jobs.requeue_orphans()
-            if requeued:
-                log.info("%d jobs of the last run were interrupted and go on.", requeued)
+        if self._given is None and self.library.stores.exclusive and (requeued := self.jobs.requeue_orphans()):
+            log.info("%d jobs of the last run were interrupted and go on.", requeued)
         if self._runner is None:
             self._runner = make_runner(self.library, self.encoders, self.settings)
         self.runner = self._runner

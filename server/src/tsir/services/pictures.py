@@ -10,7 +10,7 @@ from tsir.errors import NotFound
 from tsir.importing.reading import read_again
 from tsir.jobs.model import JobFailure
 from tsir.library.library import Library
-from tsir.media.thumbnails import SIDES, SIZES, ThumbnailSize
+from tsir.media.thumbnails import SIZES, ThumbnailSize
 from tsir.records import Image
 from tsir.settings import Settings
 
@@ -28,10 +28,10 @@ def original(image: Image) -> Path:
 
 def thumbnail(library: Library, image: Image, size: ThumbnailSize, settings: Settings) -> Path:
     """The thumbnail's file, made now when it is missing. Raises NotFound when the original is gone or broken."""
-    path = library.files.thumbnail(image.content_hash, size)
+    path = library.files.thumbnails.find(image.content_hash, size)
     if path is None:
-        library.files.write_thumbnails(image.content_hash, _decoded(image, settings))
-        path = library.files.thumbnail(image.content_hash, size)
+        library.files.thumbnails.write(image.content_hash, _decoded(image, settings))
+        path = library.files.thumbnails.find(image.content_hash, size)
     if path is None:
         raise NotFound(f"There is no thumbnail of image {image.id}: the cache is too small (THUMBNAIL_BYTES).")
     return path
@@ -50,7 +50,7 @@ def make_thumbnails(library: Library, image: Image, settings: Settings) -> bool:
 def _decoded(image: Image, settings: Settings) -> Pixels:
     """The picture, large enough for thumbnails. Raises NotFound."""
     original(image)
-    picture = read_again(image, settings, (SIDES["small"], SIDES["large"]))
+    picture = read_again(image, settings, (SIZES["small"].side, SIZES["large"].side))
     if isinstance(picture, JobFailure):
         raise NotFound(f"There is no thumbnail of image {image.id}: {picture.reason}")
     return picture.image

@@ -12,11 +12,11 @@ from tsir.encoders.loaded import Encoders
 from tsir.importing.reading import least_sides, open_within, pixels_for
 from tsir.library.library import Library
 from tsir.media.decode import open_sketch
-from tsir.records import Filter
 from tsir.searching.query import Query, check_text
 from tsir.searching.search import Found, search
 from tsir.settings import Settings
 from tsir.stopwatch import Stopwatch
+from tsir.storage.filters import Filter
 
 
 @dataclass(frozen=True)

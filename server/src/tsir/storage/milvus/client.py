@@ -1,33 +1,30 @@
 """Milvus: one client for Milvus Lite (a folder, in this process), a standalone server and a cluster.
 
-Knows neither the catalog nor pictures: a collection here is a name, a dimension and rows of (id, vector, scalars to filter by).
+Knows neither the catalog nor pictures: a collection here is a name, a dimension and rows of (id, vector, columns to filter by).
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import hashlib
 import logging
 import math
-import posixpath
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from pathlib import PurePosixPath
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from tsir.errors import InvalidInput, StoreUnavailable
-from tsir.records import Filter, Vectors
+from tsir.errors import Conflict, InvalidInput, StoreRefused, StoreUnavailable, TsirError
+from tsir.records import Vectors
 from tsir.settings import Settings
-
-log = logging.getLogger(__name__)
+from tsir.storage import filters
+from tsir.storage.filters import Facts, Filter
+from tsir.storage.milvus.faults import fault
+from tsir.storage.milvus.schema import SCHEMA, Schema, state_of
 
 T = TypeVar("T")
 Consistency = Literal["Strong", "Bounded"]
@@ -44,12 +41,6 @@ UPSERT_BYTES = 16 * 2**20
 
 IDS_PER_CALL = 2_000
 """Ids per get or delete: keeps the expression short."""
-
-NO_DATE = -(2**62)
-"""Stands for "unknown" in the field `taken`, milliseconds since 1970 (UTC): older than any picture."""
-
-MAX_FOLDERS = 1_000
-"""Folder hashes per picture, that is about a hundred copies of it; more are not found by the folder filter."""
 
 LITE_FLUSH_ROWS = 1_000
 """Milvus Lite searches rows that were not flushed one by one in Python: 85 us each, against 3 us after a flush."""
@@ -90,18 +81,6 @@ class _NotLoaded(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Scalars:
-    """What a picture can be filtered by."""
-
-    taken: int
-    width: int
-    height: int
-    format: str
-    located: bool
-    folders: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Found:
     """A raw hit: not yet known to be a ready image."""
 
@@ -110,38 +89,15 @@ class Found:
     vector: Vectors | None
 
 
-def milliseconds(when: datetime | None) -> int:
-    """Milliseconds since 1970 (UTC); a naive time is UTC."""
-    if when is None:
-        return NO_DATE
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=timezone.utc)
-    return round(when.timestamp() * 1000)
-
-
-def folder_hash(folder: str) -> int:
-    """63 bits of the folder's path: Milvus compares numbers faster than long strings, and nothing needs escaping in an expression."""
-    path = folder.rstrip("/") or "/"
-    return int.from_bytes(hashlib.sha256(path.encode()).digest()[:8], "big") >> 1
-
-
-def folder_hashes(paths: Sequence[str]) -> tuple[int, ...]:
-    """Hashes of all folders above the given files, ascending."""
-    above = {value for folder in {posixpath.dirname(path) for path in paths} for value in _chain(folder)}
-    return tuple(sorted(above))[:MAX_FOLDERS]
-
-
-@functools.lru_cache(4096)
-def _chain(folder: str) -> tuple[int, ...]:
-    """Hashes of a folder and of all above it."""
-    path = PurePosixPath(folder)
-    return tuple(folder_hash(str(part)) for part in (path, *path.parents))
-
-
 class VectorStore:
-    """All calls to Milvus. Thread-safe; connects at the first call. Raises StoreUnavailable when Milvus does not do what it should."""
+    """All calls to Milvus. Thread-safe; connects at the first call.
 
-    def __init__(self, settings: Settings) -> None:
+    Raises StoreUnavailable while Milvus is away, StoreRefused for what it will not do, however often it is asked, and, from everything
+    that reads or writes rows of a collection, NoSuchVectors when there is none of that name.
+    """
+
+    def __init__(self, settings: Settings, schema: Schema = SCHEMA) -> None:
+        self.schema = schema
         self.embedded = settings.vectors_embedded
         self._uri = settings.vectors_uri
         self._token = settings.milvus_token.get_secret_value() if settings.milvus_token else ""
@@ -152,6 +108,8 @@ class VectorStore:
         self._unflushed: dict[str, int] = {}
         self._sizes: dict[str, tuple[int, float]] = {}
         """Rows of a collection, and when that was asked (`time.monotonic`)."""
+        self._versions: dict[str, int] = {}
+        """Of the schemas of collections: a collection never changes its own."""
         self._patience = TIMEOUT_WRITE if self.embedded else TIMEOUT_READ
         """Seconds for a search: Milvus Lite stops now and then to tidy up, a server that takes so long is stuck."""
         self._closed = False
@@ -177,14 +135,14 @@ class VectorStore:
                 try:
                     self._client = MilvusClient(uri=self._uri, token=self._token, timeout=5, **options)
                 except Exception as error:
-                    raise self._unavailable(error) from error
+                    raise self._fault(error) from error
             return self._client
 
-    def _unavailable(self, error: Exception) -> StoreUnavailable:
-        self._away = not self.embedded
+    def _fault(self, error: Exception) -> TsirError:
         where = "Milvus Lite" if self.embedded else f"Milvus at {re.sub('//[^/@]*@', '//', self._uri)}"
-        reason = str(getattr(error, "message", "") or error).strip().split("\n")[0][:300]
-        return StoreUnavailable(f"{where} does not answer as it should: {reason or type(error).__name__}")
+        found = fault(error, where)
+        self._away = not self.embedded and isinstance(found, StoreUnavailable)
+        return found
 
     def _call(self, name: str | None, do: Callable[[Any], T]) -> T:
         """Run `do(client)`, with Milvus' errors turned into ours. A collection that Milvus has and has not loaded is loaded first."""
@@ -200,7 +158,7 @@ class VectorStore:
                 try:
                     return self._once(name, lambda: do(client))
                 except _NotLoaded as error:
-                    raise self._unavailable(error) from error
+                    raise StoreUnavailable(f"Milvus has {name} not in memory yet.") from error
 
     def _once(self, name: str | None, do: Callable[[], T]) -> T:
         from grpc import RpcError  # type: ignore[import-untyped]
@@ -213,12 +171,13 @@ class VectorStore:
         except MilvusException as error:
             text = str(error).lower()
             if name and (error.code == 100 or re.search("can't find collection|collection not found|collectionnotexists", text)):
+                self._versions.pop(name, None)
                 raise NoSuchVectors(name) from error
             if name and (error.code == 101 or "not loaded" in text):
                 raise _NotLoaded(str(error)) from error
-            raise self._unavailable(error) from error
+            raise self._fault(error) from error
         except (RpcError, ValueError, OSError) as error:  # ValueError: another thread closed the channel
-            raise self._unavailable(error) from error
+            raise self._fault(error) from error
 
     def ping(self) -> None:
         """Raise StoreUnavailable unless Milvus answers."""
@@ -251,39 +210,56 @@ class VectorStore:
         return sorted(n for n in self._call(None, lambda client: client.list_collections(timeout=TIMEOUT_READ)) if n.startswith(prefix))
 
     def ensure(self, name: str, dim: int, index: str) -> None:
-        """Create the collection with its index unless it is there, and load it."""
+        """Create the collection with its index unless it is there, and load it. Raises Conflict for one of a newer schema."""
 
         def do(client: Any) -> None:
-            from pymilvus import DataType, MilvusClient
-
-            if not client.has_collection(name, timeout=TIMEOUT_READ):
-                schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
-                schema.add_field("id", DataType.INT64, is_primary=True)
-                schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
-                schema.add_field("taken", DataType.INT64)
-                schema.add_field("width", DataType.INT64)
-                schema.add_field("height", DataType.INT64)
-                schema.add_field("shape", DataType.INT64)
-                schema.add_field("format", DataType.VARCHAR, max_length=32)
-                schema.add_field("located", DataType.BOOL)
-                if self.embedded:  # see _folders
-                    schema.add_field("folders", DataType.VARCHAR, max_length=65_535)
-                else:
-                    schema.add_field("folders", DataType.ARRAY, element_type=DataType.INT64, max_capacity=MAX_FOLDERS)
-                client.create_collection(name, schema=schema, consistency_level="Bounded", timeout=TIMEOUT_WRITE)
+            if client.has_collection(name, timeout=TIMEOUT_READ):
+                self._version(client, name)
+            else:
+                client.create_collection(
+                    name,
+                    schema=self.schema.build(dim, self.embedded),
+                    properties=self.schema.properties(),
+                    consistency_level="Bounded",
+                    timeout=TIMEOUT_WRITE,
+                )
+                self._versions[name] = self.schema.version
             self._index(client, name, index)
 
         self._call(None, do)
+
+    def version(self, name: str) -> int:
+        """The version of the collection's schema; `schema.version` is the newest. Raises Conflict for a newer one than that."""
+        return self._versions.get(name) or self._call(name, lambda client: self._version(client, name))
+
+    def _version(self, client: Any, name: str) -> int:
+        version = state_of(client, name, TIMEOUT_READ)
+        if version > self.schema.version:
+            raise Conflict(
+                f"The vectors in {name} were written by a newer version of tsir (schema {version}, this one knows up to "
+                f"{self.schema.version}). Update tsir, or restore a backup that was made before."
+            )
+        self._versions[name] = version
+        return version
+
+    def index(self, name: str) -> str:
+        """The type of the collection's index: "FLAT", "HNSW", ..."""
+        return self._call(name, lambda client: self._present_index(client, name))[0] or "FLAT"
+
+    @staticmethod
+    def _present_index(client: Any, name: str) -> tuple[str | None, str]:
+        """Type and name of the collection's index; (None, "") when it has none."""
+        present = client.list_indexes(name, field_name="vector", timeout=TIMEOUT_READ)
+        return (client.describe_index(name, present[0], timeout=TIMEOUT_READ)["index_type"], present[0]) if present else (None, "")
 
     def _index(self, client: Any, name: str, index: str) -> None:
         """Bring the collection to this index, and load it. Idempotent."""
         # Milvus Lite searches a collection without an index exactly, like FLAT, but without a second copy of the vectors on disk.
         wanted = None if self.embedded and index == "FLAT" else index
-        present = client.list_indexes(name, field_name="vector", timeout=TIMEOUT_READ)
-        current = client.describe_index(name, present[0], timeout=TIMEOUT_READ)["index_type"] if present else None
+        current, called = self._present_index(client, name)
         if current != wanted:
             if current is not None:
-                self._drop_index(client, name, present[0])
+                self._drop_index(client, name, called)
             if wanted is not None:
                 params = client.prepare_index_params()
                 params.add_index("vector", index_type=wanted, index_name="vector", metric_type=self._metric, params=INDEX_PARAMS[wanted])
@@ -313,6 +289,7 @@ class VectorStore:
 
     def set_index(self, name: str, index: str) -> None:
         """Change the index. Searches fail with StoreUnavailable (or wait, embedded) while it is built."""
+        self.version(name)
         self._call(name, lambda client: self._index(client, name, index))
 
     def drop(self, name: str) -> None:
@@ -324,39 +301,33 @@ class VectorStore:
 
         self._call(None, do)
         self._unflushed.pop(name, None)
+        self._versions.pop(name, None)
 
     # Rows
 
-    def _folders(self, hashes: Sequence[int]) -> Any:
-        # Milvus Lite evaluates array_contains in Python over whole rows (80 us each), LIKE on a string in native code.
-        return "".join(f"|{value:016x}" for value in hashes) if self.embedded else list(hashes)
-
-    def upsert(self, name: str, ids: Sequence[int], vectors: Vectors, scalars: Sequence[Scalars]) -> None:
-        """Write rows; ids must not repeat. Raises NoSuchVectors."""
+    def upsert(self, name: str, ids: Sequence[int], vectors: Vectors, facts: Sequence[Facts]) -> None:
+        """Write rows; ids must not repeat."""
         step = max(1, UPSERT_BYTES // (4 * max(1, vectors.shape[1])))
         for start in range(0, len(ids), step):
-            rows = [
-                {
-                    "id": id,
-                    "vector": vector,
-                    "taken": row.taken,
-                    "width": row.width,
-                    "height": row.height,
-                    "shape": (row.width > row.height) - (row.width < row.height),
-                    "format": row.format[:32],
-                    "located": row.located,
-                    "folders": self._folders(row.folders),
-                }
-                for id, vector, row in zip(
-                    ids[start : start + step], vectors[start : start + step], scalars[start : start + step], strict=True
-                )
-            ]
-            with self._turn:
-                self._call(name, lambda client, rows=rows: client.upsert(name, rows, timeout=TIMEOUT_WRITE))  # type: ignore[misc]
-                self._wrote(name, len(rows))
+            part = slice(start, start + step)
+            try:
+                self._upsert(name, self.version(name), ids[part], vectors[part], facts[part])
+            except StoreRefused:
+                # Milvus may have lost the collection, and another process may have made it anew, with a newer schema.
+                known = self._versions.pop(name, 0)
+                if (version := self.version(name)) == known:
+                    raise
+                self._upsert(name, version, ids[part], vectors[part], facts[part])
+
+    def _upsert(self, name: str, version: int, ids: Sequence[int], vectors: Vectors, facts: Sequence[Facts]) -> None:
+        columns = self.schema.row(version, self.embedded)
+        rows = [{"id": id, "vector": vector, **columns(fact)} for id, vector, fact in zip(ids, vectors, facts, strict=True)]
+        with self._turn:
+            self._call(name, lambda client: client.upsert(name, rows, timeout=TIMEOUT_WRITE))
+            self._wrote(name, len(rows))
 
     def delete(self, name: str, ids: Sequence[int]) -> None:
-        """Delete rows; ids that do not exist are no error. Raises NoSuchVectors."""
+        """Delete rows; ids that do not exist are no error."""
         for start in range(0, len(ids), IDS_PER_CALL):
             part = list(ids[start : start + IDS_PER_CALL])
             with self._turn:
@@ -377,7 +348,7 @@ class VectorStore:
             self._unflushed[name] = 0
 
     def get(self, name: str, ids: Sequence[int], consistency: Consistency) -> dict[int, Vectors]:
-        """Vectors by id; ids without one are left out. Raises NoSuchVectors."""
+        """Vectors by id; ids without one are left out."""
         found: dict[int, Vectors] = {}
         for start in range(0, len(ids), IDS_PER_CALL):
             part = list(ids[start : start + IDS_PER_CALL])
@@ -391,14 +362,23 @@ class VectorStore:
                 found[int(row["id"])] = np.asarray(row["vector"], dtype=np.float32)
         return found
 
+    def settled(self, name: str, ids: Sequence[int]) -> dict[int, Vectors]:
+        """Like `get`, and sees every finished write at the price of a Bounded read where nothing is missing.
+
+        An id's vector never changes in a collection of Milvus: only one that was just written needs the slow, consistent read.
+        """
+        found = self.get(name, ids, "Bounded")
+        late = [id for id in ids if id not in found]
+        return found | self.get(name, late, "Strong") if late else found
+
     def ids(self, name: str, low: int, high: int | None, consistency: Consistency = "Strong") -> npt.NDArray[np.int64]:
-        """Ids of rows with low <= id < high, ascending; at most MAX_RESULTS of them. Raises NoSuchVectors."""
-        expression = f"id >= {low}" + (f" and id < {high}" if high is not None else "")
+        """Ids of rows with low <= id < high, ascending; at most MAX_RESULTS of them."""
+        between = f"id >= {low}" + (f" and id < {high}" if high is not None else "")
         rows = self._call(
             name,
             lambda client: client.query(
                 name,
-                filter=expression,
+                filter=between,
                 output_fields=["id"],
                 limit=MAX_RESULTS,
                 timeout=TIMEOUT_CATCH_UP,
@@ -408,10 +388,12 @@ class VectorStore:
         return np.sort(np.fromiter((int(row["id"]) for row in rows), dtype=np.int64, count=len(rows)))
 
     def search(
-        self, name: str, vector: Vectors, k: int, index: str, expression: str, consistency: Consistency, with_vectors: bool
+        self, name: str, vector: Vectors, k: int, index: str, filter: Filter | None, consistency: Consistency, with_vectors: bool
     ) -> list[Found]:
-        """The k nearest rows, best first. Raises NoSuchVectors."""
-        params = _search_params(index, k, bool(expression), self._rows(name) if index == "HNSW" else 0)
+        """The k nearest rows, best first. Raises InvalidInput for a filter that cannot hold, Conflict for one that is not ready yet."""
+        filters.expression(filter, self.embedded)  # a wrong value is told whether Milvus is there or not
+        asked = filters.expression(filter, self.embedded, self.version(name))
+        params = _search_params(index, k, bool(asked), self._rows(name) if index == "HNSW" else 0)
         with self._turn:
             if self.embedded and self._unflushed.get(name, 1) >= LITE_FLUSH_ROWS // 4:  # after opening: unknown, cheap when there is none
                 self.flush(name)
@@ -422,7 +404,7 @@ class VectorStore:
                     data=[vector],
                     anns_field="vector",
                     limit=k,
-                    filter=expression,
+                    filter=asked,
                     output_fields=["vector"] if with_vectors else [],
                     search_params={"metric_type": self._metric, "params": params},
                     timeout=self._patience,
@@ -443,51 +425,6 @@ class VectorStore:
             rows = int(self._call(name, lambda client: client.get_collection_stats(name, timeout=self._patience))["row_count"])
             self._sizes[name] = rows, time.monotonic()
         return rows
-
-    def expression(self, filter: Filter | None) -> str:
-        """The filter in Milvus' language; empty when it lets everything through.
-
-        Raises InvalidInput for values that cannot hold. User strings are hashed or checked, never pasted.
-        """
-        return " and ".join(self._conditions(filter)) if filter else ""
-
-    def _conditions(self, filter: Filter) -> Iterator[str]:
-        if filter.taken_after is not None:
-            yield f"taken >= {milliseconds(filter.taken_after)}"
-        if filter.taken_before is not None:
-            yield f"taken < {milliseconds(filter.taken_before)}"
-            yield f"taken > {NO_DATE}"
-        if filter.min_width is not None:
-            yield f"width >= {_pixels('min_width', filter.min_width)}"
-        if filter.min_height is not None:
-            yield f"height >= {_pixels('min_height', filter.min_height)}"
-        if filter.orientation is not None:
-            shapes = {"landscape": 1, "square": 0, "portrait": -1}
-            if filter.orientation not in shapes:
-                raise InvalidInput(f"orientation is one of {', '.join(shapes)}, not {filter.orientation!r}.")
-            yield f"shape == {shapes[filter.orientation]}"
-        if filter.formats:
-            wanted = sorted({text.upper() for text in filter.formats})
-            for text in wanted:
-                if not re.fullmatch("[A-Z0-9_ -]{1,32}", text):
-                    raise InvalidInput(f"{text!r} is no picture format; formats are JPEG, PNG, WEBP, GIF, ...")
-            yield "format in [" + ", ".join(f'"{text}"' for text in wanted) + "]"
-        if filter.has_location is not None:
-            yield f"located == {'true' if filter.has_location else 'false'}"
-        if filter.folder is not None:
-            try:
-                value = folder_hash(filter.folder)
-            except UnicodeEncodeError as error:
-                raise InvalidInput(f"The folder {filter.folder!r} is not valid Unicode.") from error
-            if not filter.folder.startswith("/"):
-                raise InvalidInput(f"The folder {filter.folder!r} is not absolute.")
-            yield f'folders like "%|{value:016x}%"' if self.embedded else f"array_contains(folders, {value})"
-
-
-def _pixels(name: str, value: int) -> int:
-    if not 0 <= value < 2**62:
-        raise InvalidInput(f"{name} is a number of pixels, not {value}.")
-    return int(value)
 
 
 def _search_params(index: str, k: int, filtered: bool, rows: int) -> dict[str, int]:

@@ -28,12 +28,17 @@ class Generations:
         self._collections = Collections(database)
         self._images = Images(database)
 
-    def begin(self, ref: Ref, encoder: EncoderInfo) -> tuple[Ref, int | None]:
-        """Open a generation, or find the open one of that encoder; returns also the number of one that was thrown away for it."""
+    def begin(self, ref: Ref, encoder: EncoderInfo, *, copy: bool = False) -> tuple[Ref, int | None]:
+        """Open a generation, or find the open one of that encoder; returns also the number of one that was thrown away for it.
+
+        `copy`: of the encoder that serves. Raises Conflict when the collection has the encoder already, or is being re-encoded (`copy`).
+        """
 
         def do(connection: Connection) -> tuple[Ref, int | None]:
             now = self._collections.again(ref, connection, alone=True)
-            if now.encoder.fingerprint == encoder.fingerprint:
+            if copy and now.next_encoder is not None and now.next_encoder.fingerprint != encoder.fingerprint:
+                raise Conflict(f"{now.name!r} is being re-encoded.")
+            if not copy and now.encoder.fingerprint == encoder.fingerprint:
                 raise Conflict(f"{now.name!r} is encoded with {encoder.name} ({encoder.fingerprint}) already.")
             if now.next_encoder is not None and now.next_encoder.fingerprint == encoder.fingerprint:
                 return now, None
@@ -69,8 +74,11 @@ class Generations:
 
         return self._database.write(do)
 
-    def swap(self, ref: Ref, generation: int, index: str) -> tuple[Ref, int, bool]:
-        """Serve the generation; returns the row before, how many images became pending, and whether it was done just now."""
+    def swap(self, ref: Ref, generation: int, index: str, *, whole: bool = False) -> tuple[Ref, int, bool]:
+        """Serve the generation; returns the row before, how many images became pending, and whether it was done just now.
+
+        `whole`: only if every ready image has a vector in it; otherwise nothing happens.
+        """
 
         def do(connection: Connection) -> tuple[Ref, int, bool]:
             before = self._collections.again(ref, connection, alone=True)
@@ -81,6 +89,8 @@ class Generations:
             # Images that were ready, or that a running import finished for the old generation only, have no vector in the new one.
             mine = images.c.collection_id == before.id
             lacking = sa.or_(images.c.next_generation.is_(None), images.c.next_generation != generation)
+            if whole and connection.execute(sa.select(images.c.id).where(mine, images.c.state == "ready", lacking).limit(1)).first():
+                return before, 0, False
             pending = connection.execute(images.update().where(mine, images.c.state == "ready", lacking).values(state="pending")).rowcount
             connection.execute(images.update().where(mine, images.c.next_generation.is_not(None)).values(next_generation=None, stale=False))
             connection.execute(

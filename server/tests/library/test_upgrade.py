@@ -1,0 +1,187 @@
+"""A library with vectors of an older schema, opened by a version that has a column more: they are copied, and nothing stands still."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.library import crashing
+from tests.library.conftest import axis, new_image, search
+from tests.storage.conftest import MAKER, MAKERS, WIDER, Wider
+from tsir.errors import Conflict
+from tsir.library.check import check
+from tsir.library.library import Library
+from tsir.library.upgrade import upgrade
+from tsir.records import Hit
+from tsir.settings import Settings
+from tsir.storage.filters import Column, Facts, Filter, Form, condition
+from tsir.storage.milvus.schema import Schema
+
+
+def found(library: Library, filter: Filter | None = None) -> list[Hit]:
+    return search(library, "photos", axis(1), 50, filter=filter)
+
+
+def version(library: Library) -> int:
+    """Of the vectors that are served."""
+    return library.stores.vectors.version(library.stores.vectors_name(library.stores.catalog.collections.ref("photos")))
+
+
+def upgraded(library: Library) -> None:
+    """Wait until opening the library has brought its vectors up to date."""
+    deadline = time.monotonic() + 60
+    while version(library) != library.stores.vectors.schema.version and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def watched(told: Callable[[Facts], None]) -> Schema:
+    """The wider schema, of which `told` hears of every row that is written for it."""
+
+    def value(facts: Facts) -> str:
+        told(facts)
+        return facts.metadata.camera or ""
+
+    column = Column(MAKER.name, Form(MAKER.form.type, value, MAKER.form.params), since=MAKER.since)
+
+    @dataclass(frozen=True)
+    class Watched(Filter):
+        maker: str | None = condition(column, MAKERS, "Made by", "Who made the camera.", lambda maker: f'maker == "{maker}"')
+
+    return Schema(Watched)
+
+
+@pytest.fixture
+def hits(settings: Settings, photos_folder: Path) -> list[Hit]:
+    """What was found before, in a library that a version with the first schema made and closed."""
+    with Library.open(settings) as library:
+        crashing.load(library, photos_folder)
+        return found(library)
+
+
+def test_an_older_library_is_copied_into_the_newest_schema_when_it_is_opened(settings: Settings, hits: list[Hit]) -> None:
+    with Library.open(settings, schema=WIDER) as library:
+        assert found(library) == hits
+        upgraded(library)
+        assert version(library) == WIDER.version
+        assert found(library) == hits
+        assert found(library, Wider(maker="Camera")) == hits
+        assert found(library, Wider(maker="Canon")) == []
+        assert library.collection("photos").describe().pending == 0
+        check(library, repair=True)
+        assert check(library).clean
+        assert len(library.stores.vectors.names(library.stores.vectors_prefix())) == 1
+        assert upgrade(library.stores, library.collection("photos")) is None
+    with Library.open(settings) as older, pytest.raises(Conflict, match="newer version"):
+        found(older)
+
+
+@pytest.mark.parametrize("rows", [1, crashing.PICTURES])
+def test_an_upgrade_that_was_killed_is_completed_by_the_next_opening(settings: Settings, hits: list[Hit], rows: int) -> None:
+    command = [sys.executable, "-m", "tests.library.test_upgrade", crashing.arguments(settings), str(rows)]
+    killed = subprocess.run(command, cwd=Path(__file__).parents[2], check=False, timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    with Library.open(settings, schema=WIDER) as library:
+        upgraded(library)
+        assert found(library, Wider(maker="Camera")) == hits
+        check(library, repair=True)
+        assert check(library).clean
+        assert library.collection("photos").describe().pending == 0
+
+
+def test_imports_changes_and_deletions_during_an_upgrade_are_in_the_new_vectors(
+    settings: Settings, hits: list[Hit], photos_folder: Path
+) -> None:
+    seen: list[Facts] = []
+
+    def told(facts: Facts) -> None:
+        seen.append(facts)
+        if len(seen) > 1:
+            return
+        begun = library.collection("photos").begin([new_image(photos_folder / "late.jpg")])
+        library.collection("photos").finish([begun[0].id], axis(1, 50)[None])
+        library.collection("photos").begin([new_image(photos_folder / "copies/3.jpg", str(photos_folder / "3.jpg"))])
+        victim = library.find_path(str(photos_folder / "5.jpg"))
+        assert victim is not None
+        library.collection("photos").delete([victim.id])
+        assert library.collection("photos").describe().state == "ready"
+
+    with Library.open(settings, schema=watched(told)) as library:
+        upgraded(library)
+        assert version(library) == WIDER.version
+        expected = [hit.image.path for hit in hits if not hit.image.path.endswith("/5.jpg")] + [str(photos_folder / "late.jpg")]
+        assert [hit.image.path for hit in found(library)] == expected
+        assert [Path(hit.image.path).name for hit in found(library, Filter(folder=str(photos_folder / "copies")))] == ["3.jpg"]
+        assert library.collection("photos").describe().pending == 0
+        check(library, repair=True)
+        assert check(library).clean
+
+
+def test_an_import_that_meets_the_swap_writes_into_the_new_vectors(settings: Settings, hits: list[Hit], photos_folder: Path) -> None:
+    with Library.open(settings, schema=watched(lambda facts: None)) as library:
+        upgraded(library)
+        begun = library.collection("photos").begin([new_image(photos_folder / "late.jpg")])
+        old = library.stores.catalog.collections.ref("photos")
+        library.stores.catalog.generations.begin(old, old.encoder, copy=True)  # as if a newer schema had come
+        ready = len(hits)
+        assert upgrade(library.stores, library.collection("photos")) == ready
+        library.collection("photos").finish([begun[0].id], axis(1, 50)[None])
+        assert len(found(library)) == ready + 1
+        assert check(library).clean
+
+
+def test_reencoding_under_way_is_left_alone_and_its_vectors_are_upgraded_afterwards(settings: Settings, photos_folder: Path) -> None:
+    with Library.open(settings) as library:
+        crashing.load(library, photos_folder)
+        moving = library.reencoding("photos")
+        moving.begin(crashing.OTHER)
+        moving.finish([image.id for image in moving.batch(4)], np.stack([axis(0, 1)] * 4))
+    with Library.open(settings, schema=WIDER) as library:
+        assert upgrade(library.stores, library.collection("photos")) is None
+        assert library.collection("photos").describe().state == "reencoding"
+        moving = library.reencoding("photos")
+        moving.begin(crashing.OTHER)
+        rest = moving.batch(50)
+        assert len(rest) == crashing.PICTURES - 4
+        moving.finish([image.id for image in rest], np.stack([axis(0, 1, n) for n in range(len(rest))]))
+        assert moving.swap() == 0
+        before = search(library, "photos", axis(0, 1), 50)
+        assert upgrade(library.stores, library.collection("photos")) == crashing.PICTURES
+        assert search(library, "photos", axis(0, 1), 50, filter=Wider(maker="Camera")) == before
+        assert library.collection("photos").encoder == crashing.OTHER
+        assert check(library).clean
+
+
+def test_pictures_without_a_vector_wait_for_one_after_the_upgrade(settings: Settings, hits: list[Hit]) -> None:
+    with Library.open(settings) as library:
+        library.stores.vectors.delete(library.stores.vectors_name(library.stores.catalog.collections.ref("photos")), [hits[0].image.id])
+    with Library.open(settings, schema=WIDER) as library:
+        upgraded(library)
+        assert found(library) == hits[1:]
+        assert [image.id for image in library.collection("photos").unfinished(10)] == [hits[0].image.id]
+
+
+def main() -> None:
+    """Open a library of SETTINGS and die at the ROWSth row of the upgrade."""
+    text, rows = sys.argv[1:]
+    seen: list[Facts] = []
+
+    def told(facts: Facts) -> None:
+        seen.append(facts)
+        if len(seen) == int(rows):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with Library.open(crashing.parse(text), schema=watched(told)):
+        time.sleep(60)
+
+
+if __name__ == "__main__":
+    main()

@@ -295,7 +295,7 @@ class Collection:
         while True:
             try:
                 return self._stores.vectors.settled(self._stores.vectors_name(ref), list(ready))
-            except NoSuchVectors:
+            except NoSuchVectors:  # noqa: PERF203 - twice at most
                 served, ref = ref, self._now()
                 if ref.generation == served.generation:  # not re-encoded since we looked
                     return {}

@@ -20,6 +20,7 @@ from tsir.encoders.registry import load_encoder, need_extra
 from tsir.encoders.weights import WeightsInfo, get_weights, list_weights, verify_weights
 from tsir.errors import InvalidInput, NotFound, TsirError
 from tsir.evaluation.evaluate import parse_weights, run_eval
+from tsir.evaluation.report import write_html
 from tsir.importing.reading import least_sides, open_within, photo_for
 from tsir.importing.scan import Item, scan
 from tsir.media.decode import open_sketch
@@ -37,7 +38,7 @@ def evaluate(
     with counting("Encoding", silent=as_json) as count:
         report = run_eval(images, queries, encoder, modality=modality, weights=parse_weights(weights or ""), on_progress=count)
     if html is not None:
-        report.write_html(html)
+        write_html(report, html)
         say(f"The queries with their hits: {html}")
     if as_json:
         print_json(report.to_json())

@@ -18,7 +18,7 @@ help:
 	@echo "make test [ARGS='-k name']  set up what is missing, run every test of server and client"
 	@echo "make setup [EXTRAS=...]     set up only; EXTRAS is a list of torch, train, dev"
 	@echo "make client                 build the GUI into client/dist"
-	@echo "make lint / types / format  ruff and biome / mypy and tsc / let ruff and biome rewrite"
+	@echo "make lint / types / format  ruff, import-linter and biome / mypy and tsc / let ruff and biome rewrite"
 	@echo "make lock                   resolve the lock files server/requirements*.txt anew"
 	@echo "make clean                  remove all that set-up made; your library in data/ stays"
 	@echo "PYTHON=/path/to/python3     before any of these: use that interpreter"
@@ -43,6 +43,7 @@ test:
 lint:
 	$(BOOTSTRAP) setup --extras dev
 	cd server && $(BIN)/ruff check . && $(BIN)/ruff format --check .
+	cd server && PYTHONPATH=src $(BIN)/lint-imports --no-cache
 	$(BOOTSTRAP) npm lint
 
 types:

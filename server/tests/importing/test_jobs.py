@@ -245,6 +245,26 @@ def test_stopped_runner_hands_its_job_back_and_the_next_one_ends_it(
     assert_whole(library, 40)
 
 
+def test_cancelled_import_stays_cancelled_though_its_runner_stops_before_the_batch_ends(
+    library: Library, make_runner: MakeRunner, album: Path, encoder: WatchedEncoder
+) -> None:
+    fill(album, 12)
+    encoder.close_gate()
+    first = make_runner()
+    first.start()
+    job = submit_folder(first, NAME, album)
+    until(lambda: library.collection(NAME).describe().pending > 0)
+    Jobs(library.stores.catalog.database).cancel(job.id)  # as another process would
+    first.stop(30)
+    encoder.open_gate()
+    second = make_runner()
+    second.start()
+    anew = second.run_now(submit_folder(second, NAME, album))
+    assert (anew.state, anew.done) == ("done", 12)
+    assert second.jobs.get(job.id).state == "cancelled"
+    assert_whole(library, 12)
+
+
 CHILD = """
 import sys, time
 from pathlib import Path

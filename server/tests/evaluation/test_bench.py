@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from tests.fakes import FakeEncoder
 from tsir.errors import InvalidInput
-from tsir.evaluation import bench
+from tsir.evaluation import bench, bench_store
+from tsir.evaluation.tables import silent
 from tsir.media.decode import open_picture
 from tsir.settings import Settings
 
@@ -41,16 +42,16 @@ def test_multiplied_pictures_differ_in_bytes_and_not_in_pixels(tmp_path: Path) -
     for suffix in ("jpg", "png", "webp", "gif", "bmp", "tif"):
         files.append(tmp_path / f"one.{suffix}")
         Image.new("RGB", (40, 30), (200, 30, 60)).save(files[-1])
-    folder = bench._multiplied(files, 20, tmp_path / "many", bench._silent)
+    folder = bench.multiplied(files, 20, tmp_path / "many", silent)
     pictures = [open_picture(path, max_bytes=10**6, max_pixels=10**6) for path in sorted(folder.iterdir())]
     assert len({picture.content_hash for picture in pictures}) == 20
     assert {(picture.metadata.width, picture.metadata.height) for picture in pictures} == {(40, 30)}
 
 
 def test_exact_search_in_chunks_is_exact_search() -> None:
-    vectors = bench._Made(32, 8)
+    vectors = bench_store.Made(32, 8)
     asked, rows = vectors.some(5, seed=-1), vectors.some(300, seed=0)
-    nearest = bench._Nearest(asked, 10)
+    nearest = bench_store.Nearest(asked, 10)
     for start in range(0, 300, 70):
         nearest.see(rows[start : start + 70], np.arange(start, min(start + 70, 300)))
     right = np.argsort(-(asked @ rows.T), axis=1)[:, :10].tolist()
@@ -61,8 +62,8 @@ def test_exact_search_in_chunks_is_exact_search() -> None:
 
 
 def test_fewer_rows_than_asked_for_can_be_found_wholly() -> None:
-    vectors = bench._Made(16, 8)
-    nearest = bench._Nearest(vectors.some(2, seed=-1), 10)
+    vectors = bench_store.Made(16, 8)
+    nearest = bench_store.Nearest(vectors.some(2, seed=-1), 10)
     nearest.see(vectors.some(3, seed=0), np.arange(3))
     assert nearest.recall([[0, 1, 2], [2, 1, 0]]) == 1
 

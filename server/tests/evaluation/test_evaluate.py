@@ -81,6 +81,27 @@ def test_modalities_that_no_query_has_are_left_out(folder: Path) -> None:
         run_eval(folder / "images", path, FakeEncoder(), modality="both")
 
 
+def test_both_is_reported_over_the_better_part(folder: Path) -> None:
+    right, wrong = ask("red", "red", "red"), ask("red", "blue", "red")
+    report = run_eval(folder / "images", write(folder, right, wrong, ask("red", None, "red")), FakeEncoder(), weights={"sketch": 0})
+    answer = report.to_json()
+    assert answer["both"]["over_better"]["recall@1"] == {"part": "text", "gain": 0, "interval95": [0, 0]}
+    only_drawn = run_eval(folder / "images", write(folder, right, wrong), FakeEncoder(), weights={"text": 0}).to_json()
+    assert only_drawn["both"]["over_better"]["recall@1"]["gain"] == -50
+    assert "over_better" not in run_eval(folder / "images", write(folder, right), FakeEncoder(), modality="both").to_json()["both"]
+
+
+def test_name_of_its_class_is_asked_beside_a_drawing(folder: Path) -> None:
+    path = write(folder, ask(None, "red", "red"), ask("blue", "blue", "blue"), ask(None, "green", "green"))
+    (folder / "classes.json").write_text(json.dumps({"images": {}, "queries": {"0": "red", "1": "white"}}), "utf-8")
+    report = run_eval(folder / "images", path, FakeEncoder(), names=True)
+    assert [query.text for query in report.benchmark.queries] == ["a red", "blue", None]
+    assert report.to_json()["text"]["queries"] == 2
+    (folder / "classes.json").unlink()
+    with pytest.raises(InvalidInput, match="has a class"):
+        run_eval(folder / "images", path, FakeEncoder(), names=True)
+
+
 def test_weights_decide_between_words_and_drawing(folder: Path) -> None:
     path = write(folder, ask("red", "blue", "red"))
     encoder = FakeEncoder()

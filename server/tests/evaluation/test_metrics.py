@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tsir.evaluation.metrics import class_precision, intervals, ranks, summary
+from tsir.evaluation.metrics import class_precision, cross_validated, gains, intervals, ranks, summary
 
 
 def scores(*rows: list[float]) -> np.ndarray:
@@ -96,3 +96,49 @@ def test_rank_is_what_a_stable_sort_gives_with_the_targets_put_last(values: list
             break
         wrong_before += 1
     assert ranks(scores([float(value) for value in values]), [targets]).tolist() == [wrong_before + 1]
+
+
+def test_gain_is_over_the_better_part() -> None:
+    text, sketch = np.array([1, 1, 20, 20]), np.array([20, 20, 20, 1])
+    found = gains(np.array([1, 1, 20, 1]), {"text": text, "sketch": sketch})
+    assert (found["recall@1"].part, found["recall@1"].value) == ("text", 25)
+    assert found["mrr"].value == pytest.approx((1 - 1 / 20) / 4)
+    worse = gains(np.array([20, 20, 20, 1]), {"text": text, "sketch": sketch})["recall@1"]
+    assert (worse.part, worse.value) == ("text", -25)
+
+
+def test_interval_of_a_gain_is_paired() -> None:
+    """Both finds what text finds, always: no gain at all, however much recall itself depends on the queries drawn."""
+    text = np.random.default_rng(0).choice([1, 30], 60)
+    found = gains(text, {"text": text, "sketch": np.full(60, 30)})
+    assert found["recall@1"].interval == (0, 0)
+    assert gains(text, {"text": text, "sketch": np.full(60, 30)}) == found
+
+
+def test_queries_for_one_picture_are_drawn_together() -> None:
+    """Ten queries each for six pictures say less than sixty queries for sixty."""
+    both, text = np.repeat([1, 1, 1, 20, 20, 20], 10), np.full(60, 20)
+    parts = {"text": text, "sketch": text}
+    apart = gains(both, parts)["recall@1"].interval
+    together = gains(both, parts, [place // 10 for place in range(60)])["recall@1"].interval
+    assert together[1] - together[0] > 2 * (apart[1] - apart[0])
+
+
+def test_setting_is_chosen_without_the_queries_that_it_is_measured_on() -> None:
+    """Fifty settings that find at random: the best of them looks good where it was chosen, and is not good elsewhere."""
+    table = np.random.default_rng(3).integers(0, 2, (50, 100)).astype(np.float64)
+    chosen = cross_validated(table, list(range(100)))
+    assert table.mean(axis=1).max() > 0.58
+    assert chosen.values.mean() < 0.55
+    table[7] = 1
+    assert cross_validated(table, list(range(100))).settings == (7,) * 5
+    assert cross_validated(table, list(range(100))).values.min() == 1
+
+
+def test_queries_of_a_group_stay_in_one_fold() -> None:
+    """Each setting finds one group alone, so the one that finds a group is never chosen for that group."""
+    groups = [place // 4 for place in range(40)]
+    table = np.array([[float(group == setting) for group in groups] for setting in range(10)])
+    assert cross_validated(table, groups).values.max() == 0
+    with pytest.raises(ValueError, match="2 groups"):
+        cross_validated(table[:, :8], groups[:8])

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser
 from tests.fakes import FakeEncoder
 from tsir.errors import InvalidInput
 from tsir.evaluation.evaluate import Report, run_eval
+from tsir.evaluation.report import write_html
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def report(tmp_path: Path) -> Report:
 
 def written(report: Report, tmp_path: Path) -> tuple[Path, str]:
     path = tmp_path / "out" / "report.html"
-    report.write_html(path)
+    write_html(report, path)
     return path, path.read_text(encoding="utf-8")
 
 
@@ -84,7 +85,7 @@ def test_number_of_queries_is_bounded(tmp_path: Path) -> None:
 
 def test_page_that_cannot_be_written_is_a_sentence(report: Report, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="cannot be written"):
-        report.write_html(tmp_path)
+        write_html(report, tmp_path)
 
 
 @pytest.mark.e2e

@@ -16,10 +16,11 @@ from rich.progress import Progress as Bar
 
 from tsir.commands.terminal import counting, print_json, say
 from tsir.encoders.base import Encoder, Vectors
-from tsir.encoders.registry import load_encoder
-from tsir.encoders.weights import WeightsInfo, convert_weights, get_weights, list_weights, verify_weights
+from tsir.encoders.registry import load_encoder, need_extra
+from tsir.encoders.weights import WeightsInfo, get_weights, list_weights, verify_weights
 from tsir.errors import InvalidInput, NotFound, TsirError
 from tsir.evaluation.evaluate import parse_weights, run_eval
+from tsir.evaluation.report import write_html
 from tsir.importing.reading import least_sides, open_within, photo_for
 from tsir.importing.scan import Item, scan
 from tsir.media.decode import open_sketch
@@ -37,7 +38,7 @@ def evaluate(
     with counting("Encoding", silent=as_json) as count:
         report = run_eval(images, queries, encoder, modality=modality, weights=parse_weights(weights or ""), on_progress=count)
     if html is not None:
-        report.write_html(html)
+        write_html(report, html)
         say(f"The queries with their hits: {html}")
     if as_json:
         print_json(report.to_json())
@@ -148,7 +149,10 @@ def weights_verify(settings: Settings, name: str, *, as_json: bool) -> None:
 
 def weights_convert(source: Path, target: Path, precision: Literal["fp16", "fp32"]) -> None:
     """Write weights as safetensors."""
-    written = convert_weights(source, target, precision)
+    need_extra("torch", "Converting weights")
+    from tsir.encoders.task_former.checkpoint import convert
+
+    written = convert(source, target, precision)
     typer.echo(f"{target}: {written / 2**20:,.1f} MB")
 
 

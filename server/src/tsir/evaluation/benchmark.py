@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,23 @@ def read_benchmark(images: Path, queries: Path) -> Benchmark:
     if not read:
         raise InvalidInput(f"{queries} has no queries: write one JSON object a line, with id, text or sketch, and targets.")
     return Benchmark(images, queries, names, tuple(read), tuple(image_classes.get(name) for name in names))
+
+
+def with_names(benchmark: Benchmark) -> Benchmark:
+    """The same, each query without words asked by the name of its class, too: "a teddy bear" beside the drawing of one.
+
+    Raises InvalidInput when no query has a class.
+    """
+    if not any(query.class_name for query in benchmark.queries):
+        raise InvalidInput(f"No query of {benchmark.source} has a class: put a classes.json with names of queries beside it.")
+    return replace(benchmark, queries=tuple(_named(query) for query in benchmark.queries))
+
+
+def _named(query: Query) -> Query:
+    if query.text is not None or query.class_name is None:
+        return query
+    name = query.class_name.replace("_", " ")
+    return replace(query, text=f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}")
 
 
 def _gallery(images: Path) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from rich.table import Table
 from tsir.encoders.base import Encoder, Vectors
 from tsir.errors import InvalidImage, InvalidInput, TooLarge
 from tsir.evaluation import metrics
-from tsir.evaluation.benchmark import Benchmark, Query, read_benchmark
+from tsir.evaluation.benchmark import Benchmark, Query, read_benchmark, with_names
 from tsir.importing.reading import least_sides, photo_for
 from tsir.media.decode import open_picture, open_sketch
 from tsir.searching.fusion import alone, fuse, weight
@@ -82,10 +82,15 @@ class Report:
     """Time for encoding gallery and queries."""
     unreadable: dict[str, str] = field(default_factory=dict)
     """Gallery pictures that were left out (no query's target), with the reason."""
+    gains: dict[str, metrics.Gain] = field(default_factory=dict)
+    """Measure -> "both" over the better one of text and sketch, on the queries that have the two; empty unless all three were measured."""
 
     def to_json(self) -> dict[str, dict[str, Any]]:
-        """{"text": {"queries": n, "recall@1": percent, ..., "interval95": {"recall@1": [low, high], ...}}, ...}."""
-        return {
+        """{"text": {"queries": n, "recall@1": percent, ..., "interval95": {"recall@1": [low, high], ...}}, ...}.
+
+        "both" has `over_better` besides: {"recall@1": {"part": "text", "gain": points, "interval95": [low, high]}, ...}.
+        """
+        answer: dict[str, dict[str, Any]] = {
             name: {
                 "queries": len(measured.results),
                 **{measure: round(value, 4) for measure, value in measured.values.items()},
@@ -93,6 +98,12 @@ class Report:
             }
             for name, measured in self.modalities.items()
         }
+        if self.gains:
+            answer["both"]["over_better"] = {
+                measure: {"part": gain.part, "gain": round(gain.value, 4), "interval95": [round(bound, 4) for bound in gain.interval]}
+                for measure, gain in self.gains.items()
+            }
+        return answer
 
     def to_table(self) -> Table:
         """The same for a terminal: a column per modality, intervals dimmed."""
@@ -100,19 +111,22 @@ class Report:
         table.add_column("")
         for name in self.modalities:
             table.add_column(name, justify="right")
+        if self.gains:
+            table.add_column("both over the better part", justify="right")
         table.add_row("queries", *(f"{len(measured.results):,}" for measured in self.modalities.values()))
         measures = list(dict.fromkeys(measure for measured in self.modalities.values() for measure in measured.values))
         for measure in measures:
-            table.add_row(measure, *(_cell(measure, measured) for measured in self.modalities.values()))
+            table.add_row(measure, *(_cell(measure, measured) for measured in self.modalities.values()), *self._gain(measure))
         if "both" in self.modalities:
             table.caption = "both: " + ", ".join(f"{part} x {weight:g}" for part, weight in self.weights.items())
         return table
 
-    def write_html(self, path: Path) -> None:
-        """A self-contained page with the queries, their first hits and the failures."""
-        from tsir.evaluation.report import write_html  # only a page needs its template and thumbnails
-
-        write_html(self, path)
+    def _gain(self, measure: str) -> tuple[str, ...]:
+        if measure not in self.gains:
+            return ()
+        gain = self.gains[measure]
+        value, low, high = (f"{number:+.3f}" if measure == "mrr" else f"{number:+.1f}" for number in (gain.value, *gain.interval))
+        return (f"{value} [dim]{low}–{high} over {gain.part}[/dim]",)
 
 
 def shown(measure: str, value: float) -> str:
@@ -148,18 +162,22 @@ def run_eval(
     *,
     modality: str = "all",
     weights: Mapping[str, float] | None = None,
+    names: bool = False,
     on_progress: Progress | None = None,
 ) -> Report:
     """Measure `encoder` on the gallery folder `images` with the query file `queries`.
 
     `modality` is text, sketch, both or all: text asks every query that has words, sketch every one that has a drawing, both every one
     that has the two, so that text alone and both are measured on the same queries where all have both. `weights` of "both" override
-    the encoder's own. Raises InvalidInput (InvalidImage) with a sentence for a wrong benchmark, modality or weight.
+    the encoder's own. With `names`, a query without words is asked by the name of its class as well. Raises InvalidInput
+    (InvalidImage) with a sentence for a wrong benchmark, modality or weight.
     """
     if modality not in (*MODALITIES, "all"):
         raise InvalidInput(f"There is no modality {modality!r}: use text, sketch, both or all.")
     mix = _weights(encoder, weights or {})
     benchmark = read_benchmark(images, queries)
+    if names:
+        benchmark = with_names(benchmark)
     asked = {name: _asked(benchmark.queries, name) for name in (MODALITIES if modality == "all" else (modality,))}
     asked = {name: rows for name, rows in asked.items() if rows or modality != "all"}
     for name, rows in asked.items():
@@ -187,7 +205,17 @@ def run_eval(
     if "both" in asked:
         vectors["both"] = fuse([(text_vectors, mix["text"]), (sketch_vectors, mix["sketch"])])
     measured = {name: _measure(benchmark, gallery, vectors[name], rows) for name, rows in asked.items()}
-    return Report(benchmark, encoder.name, encoder.fingerprint, mix, measured, seconds, unreadable)
+    return Report(benchmark, encoder.name, encoder.fingerprint, mix, measured, seconds, unreadable, _gains(measured))
+
+
+def _gains(measured: Mapping[str, Measured]) -> dict[str, metrics.Gain]:
+    """ "both" over the better part, on the queries of "both"; nothing where a modality was not measured."""
+    if not measured.keys() >= set(MODALITIES):
+        return {}
+    found = {name: {result.query: result.rank for result in measured[name].results} for name in MODALITIES}
+    asked = [result.query for result in measured["both"].results]
+    rank = {name: np.array([by_query[query] for query in asked], dtype=np.int64) for name, by_query in found.items()}
+    return metrics.gains(rank["both"], {"text": rank["text"], "sketch": rank["sketch"]}, [query.targets for query in asked])
 
 
 def _weights(encoder: Encoder, chosen: Mapping[str, float]) -> dict[str, float]:

@@ -7,7 +7,8 @@ the ways to break the tie.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +70,82 @@ def intervals(found: npt.NDArray[np.int64], precision: Floats | None = None, *, 
         low, high = np.percentile(np.concatenate(samples), (2.5, 97.5))
         bounds[name] = (float(low), float(high))
     return bounds
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What two parts of a query find together beyond the better one of them."""
+
+    part: str
+    """The better part."""
+    value: float
+    """Together less the better part, in the measure's own unit."""
+    interval: tuple[float, float]
+    """95%, paired bootstrap."""
+
+
+def gains(
+    together: npt.NDArray[np.int64], parts: Mapping[str, npt.NDArray[np.int64]], groups: Sequence[Hashable] | None = None, *, seed: int = 0
+) -> dict[str, Gain]:
+    """Recall@k and mrr of queries asked with all parts, over the better part by itself; ranks [queries] of the same queries in all.
+
+    The bootstrap is paired (a query is drawn with all its ranks), draws whole groups (queries for one picture are not independent; None:
+    each query by itself), and chooses the better part anew in each resample, since that choice is part of what is measured.
+    """
+    members = _numbered(groups if groups is not None else range(len(together)))
+    number = int(members.max()) + 1
+    sizes = np.bincount(members)
+    draw = np.random.default_rng(seed)
+    times = np.stack([np.bincount(draw.integers(0, number, number), minlength=number) for _ in range(RESAMPLES)]).astype(np.float64)
+    weights = times / (times @ sizes)[:, np.newaxis]
+    names, found = list(parts), {}
+    for measure, values in _values([together, *parts.values()]).items():
+        sums = np.stack([np.bincount(members, row, minlength=number) for row in values])
+        whole, samples = sums.sum(axis=1) / len(together), sums @ weights.T  # [1 + parts], [1 + parts, resamples]
+        low, high = np.percentile(samples[0] - samples[1:].max(axis=0), (2.5, 97.5))
+        found[measure] = Gain(names[int(whole[1:].argmax())], float(whole[0] - whole[1:].max()), (float(low), float(high)))
+    return found
+
+
+def _numbered(groups: Sequence[Hashable]) -> npt.NDArray[np.int64]:
+    """The groups as numbers, in the order in which they first come."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(group, len(numbers)) for group in groups], dtype=np.int64)
+
+
+def _values(rows: Sequence[npt.NDArray[np.int64]]) -> dict[str, Floats]:
+    """Measures that are means over queries: name -> a value per query, [rows, queries]."""
+    rank = np.stack(rows)
+    return {f"recall@{cut}": 100 * (rank <= cut).astype(np.float64) for cut in CUTS} | {"mrr": 1 / rank.astype(np.float64)}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A setting chosen on some queries and measured on others."""
+
+    values: Floats
+    """Per query, the measure under the setting that was chosen without that query."""
+    settings: tuple[int, ...]
+    """The setting chosen for each fold: where these differ much, the choice itself is noise."""
+
+
+def cross_validated(table: Floats, groups: Sequence[Hashable], folds: int = 5, *, seed: int = 0) -> Chosen:
+    """Choose the best of several settings without flattery: for each fold of the queries by the mean over all other folds.
+
+    `table` [settings, queries], higher is better, the first of equals wins; `groups`: queries for one picture stay in one fold.
+    Raises ValueError with fewer groups than folds.
+    """
+    members = _numbered(groups)
+    number = int(members.max()) + 1
+    if number < folds:
+        raise ValueError(f"{number} groups of queries cannot be spread over {folds} folds.")
+    fold = (np.random.default_rng(seed).permutation(number) % folds)[members]
+    values, settings = np.empty(table.shape[1]), []
+    for held in range(folds):
+        best = int(table[:, fold != held].mean(axis=1).argmax())
+        settings.append(best)
+        values[fold == held] = table[best, fold == held]
+    return Chosen(values, tuple(settings))
 
 
 def _measures(found: npt.NDArray[np.int64], precision: Floats | None) -> list[tuple[str, Floats, Callable[[Floats], Floats]]]:

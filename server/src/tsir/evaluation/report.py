@@ -6,16 +6,13 @@ import base64
 import html
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PIL import Image as PILImage
 from PIL import ImageOps
 
 from tsir.errors import InvalidInput
+from tsir.evaluation.evaluate import Report, Result, shown
 from tsir.evaluation.metrics import CUTS
-
-if TYPE_CHECKING:
-    from tsir.evaluation.evaluate import Report, Result
 
 FAILURES = 30  # queries shown whose target is not among the first hits, the worst first
 NEAR = 15  # shown with the target among them, but not first
@@ -81,8 +78,6 @@ def _head(report: Report) -> str:
 
 
 def _table(report: Report) -> str:
-    from tsir.evaluation.evaluate import shown
-
     names = list(report.modalities)
     rows = [
         "<tr><td></td>" + "".join(f"<th scope=col>{name}</th>" for name in names) + "</tr>",

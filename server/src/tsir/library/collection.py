@@ -291,10 +291,14 @@ class Collection:
         """Stored vectors float32 [dim] by image id; ids without one are left out."""
         wanted = sorted({id for id in ids if abs(id) < 2**63})
         ready = self._stores.catalog.images.ready(self.ref, wanted)
-        try:
-            return self._stores.vectors.settled(self._stores.vectors_name(self.ref), list(ready))
-        except NoSuchVectors:
-            return {}
+        ref = self.ref
+        while True:
+            try:
+                return self._stores.vectors.settled(self._stores.vectors_name(ref), list(ready))
+            except NoSuchVectors:  # noqa: PERF203 - twice at most
+                served, ref = ref, self._now()
+                if ref.generation == served.generation:  # not re-encoded since we looked
+                    return {}
 
     def search(
         self, vector: Vectors, limit: int, offset: int = 0, filter: Filter | None = None, watch: Stopwatch | None = None

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,26 @@ def test_stopped_runner_hands_its_job_back_and_the_next_one_ends_it(
     assert_whole(library, 40)
 
 
+def test_cancelled_import_stays_cancelled_though_its_runner_stops_before_the_batch_ends(
+    library: Library, make_runner: MakeRunner, album: Path, encoder: WatchedEncoder
+) -> None:
+    fill(album, 12)
+    encoder.close_gate()
+    first = make_runner()
+    first.start()
+    job = submit_folder(first, NAME, album)
+    until(lambda: library.collection(NAME).describe().pending > 0)
+    Jobs(library.stores.catalog.database).cancel(job.id)  # as another process would
+    first.stop(30)
+    encoder.open_gate()
+    second = make_runner()
+    second.start()
+    anew = second.run_now(submit_folder(second, NAME, album))
+    assert (anew.state, anew.done) == ("done", 12)
+    assert second.jobs.get(job.id).state == "cancelled"
+    assert_whole(library, 12)
+
+
 CHILD = """
 import sys, time
 from pathlib import Path
@@ -403,19 +424,30 @@ def test_outage_of_the_stores_is_waited_for(settings: Settings, make_runner: Mak
         assert_whole(library, 40)
 
 
+def lose_a_table(library: Library) -> None:
+    library.stores.catalog.database.write(lambda connection: connection.execute(sa.text("ALTER TABLE images RENAME TO elsewhere")))
+
+
+def lose_the_vectors_shape(library: Library) -> None:
+    vectors, name = library.stores.vectors, library.stores.vectors_name(library.collection(NAME).ref)
+    vectors.drop(name)
+    vectors.ensure(name, 4, "FLAT")
+
+
+@pytest.mark.parametrize(("break_it", "sentence"), [(lose_a_table, "images"), (lose_the_vectors_shape, "dim")])
 def test_import_whose_store_refuses_ends_failed(
-    jobs: Jobs, library: Library, runner: JobRunner, album: Path, encoder: WatchedEncoder
+    library: Library, runner: JobRunner, album: Path, encoder: WatchedEncoder, break_it: Callable[[Library], None], sentence: str
 ) -> None:
     fill(album, 12)
     encoder.close_gate()
     job = submit_folder(runner, NAME, album)
     encoder.open_gate(1)
     until(lambda: runner.jobs.get(job.id).done == 4)
-    library.stores.catalog.database.write(lambda connection: connection.execute(sa.text("ALTER TABLE images RENAME TO elsewhere")))
+    break_it(library)
     encoder.open_gate()
     job = runner.wait(job.id, 60)
     assert job.state == "failed"
-    assert "refuses" in (job.message or "") and "images" in (job.message or "")
+    assert "refuses" in (job.message or "") and sentence in (job.message or "")
 
 
 def test_encoder_that_breaks_fails_the_job_with_its_reason(library: Library, make_runner: MakeRunner, album: Path) -> None:

@@ -38,6 +38,12 @@ def test_kind_of_a_newer_version_is_refused_by_name() -> None:
     assert (KINDS.title(job("dream", {})), KINDS.uploads(job("dream", {}))) == ("dream", ())
 
 
+def test_how_it_went_is_told_in_the_kind_s_own_words() -> None:
+    kinds = Kinds((replace(COUNT, summary="{done:,} counted"),))
+    assert kinds.summary("count", 1234, 0, 0) == "1,234 counted"
+    assert kinds.summary("dream", 1, 2, 3) == "1 done, 2 skipped, 3 failed"
+
+
 BROKEN: list[Callable[[], Kinds[Any]]] = [
     lambda: Kinds((COUNT, COUNT)),
     lambda: Kinds((replace(COUNT, name="a kind whose name is too long"),)),

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tsir.services import jobs
 from tsir.services.views import JobDetail, JobOut
 from tsir.settings import Settings
 
@@ -78,10 +79,7 @@ def following(what: str, *, silent: bool = False) -> Iterator[Tell]:
 
 def summary(job: JobOut) -> str:
     """How a job ended, in one line."""
-    if job.kind == "reencode":
-        text = f"{job.done:,} pictures encoded anew"
-    else:
-        text = f"{job.done:,} imported, {job.skipped:,} skipped (unchanged), {job.failed:,} could not be read"
+    text = jobs.summary(job.kind, job.done, job.skipped, job.failed)
     return {"done": text, "cancelled": f"Cancelled: {text}", "failed": f"Failed: {job.message}"}.get(job.state, f"{job.state}: {text}")
 
 

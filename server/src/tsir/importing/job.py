@@ -148,4 +148,11 @@ def _key(work: ImportWork) -> str:
     return f"job:{work.job.id}:{work.job.created_at.isoformat()}"
 
 
-IMPORT = Kind("import", ImportSpec, _run, title=lambda spec: spec.root.title(), uploads=lambda spec: spec.root.paths())
+IMPORT = Kind(
+    "import",
+    ImportSpec,
+    _run,
+    title=lambda spec: spec.root.title(),
+    uploads=lambda spec: spec.root.paths(),
+    summary="{done:,} imported, {skipped:,} skipped (unchanged), {failed:,} could not be read",
+)

@@ -39,7 +39,7 @@ def _run(work: Work[ReencodeSpec], tools: Tools) -> str | None:
     return reencode(tools.workshop, collection, reencoding, encoder, work.progress, work.line)
 
 
-REENCODE = Kind("reencode", ReencodeSpec, _run, title=lambda spec: spec.encoder)
+REENCODE = Kind("reencode", ReencodeSpec, _run, title=lambda spec: spec.encoder, summary="{done:,} pictures encoded anew")
 
 
 def reencode(

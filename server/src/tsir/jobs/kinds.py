@@ -17,6 +17,8 @@ from tsir.jobs.progress import Progress
 MAX_NAME = 16
 """Characters of a kind's name: what the catalog has room for."""
 
+SUMMARY = "{done:,} done, {skipped:,} skipped, {failed:,} failed"
+
 
 class Spec(BaseModel):
     """What one job is to do. Stored as JSON, and read by later versions: a field that is new needs a default."""
@@ -82,6 +84,8 @@ class Kind(Generic[S, T]):
     """What it works on, for people."""
     uploads: Callable[[S], Sequence[str]] = _none
     """Paths of the files that were sent along, in their order."""
+    summary: str = SUMMARY
+    """How it went, for people: a template with the counts `done`, `skipped` and `failed`."""
 
 
 class Kinds(Generic[T]):
@@ -133,3 +137,8 @@ class Kinds(Generic[T]):
         except InvalidInput:
             return ()
         return kind.uploads(spec)
+
+    def summary(self, name: str, done: int, skipped: int, failed: int) -> str:
+        """How a job of the kind of that name went, in a few words."""
+        kind = self._kinds.get(name)
+        return (kind.summary if kind else SUMMARY).format(done=done, skipped=skipped, failed=failed)

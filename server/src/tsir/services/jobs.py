@@ -55,6 +55,11 @@ def title(job: Job) -> str:
     return KINDS.title(job)
 
 
+def summary(kind: str, done: int, skipped: int, failed: int) -> str:
+    """How a job of that kind went, in a few words."""
+    return KINDS.summary(kind, done, skipped, failed)
+
+
 def detail(library: Library, jobs: Jobs, job: Job) -> JobReport:
     """A job with its first failures and the pictures of an upload."""
     failures = jobs.failures(job.id, SHOWN) if job.failed else ()

@@ -85,12 +85,6 @@ def held_as(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((format.name, format.opener))) if format else (name.upper(),)
 
 
-def catalogued(name: str) -> str:
-    """The name under which the catalog has the pictures of a format, by any of its names; one that is not known, in upper case."""
-    format = named(name)
-    return format.name if format else name.upper()
-
-
 def sniff(data: bytes) -> Format | None:
     """The format of a picture by its first bytes (names lie), or None."""
     head = data[:16]

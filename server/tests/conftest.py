@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+from tests.disk import Synced, watch
 from tests.fakes import FakeEncoder
 from tests.skips import skip_or_fail
 from tsir.settings import Settings
@@ -75,3 +76,9 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> Synced:
+    """The files and folders that this process flushed to disk so far."""
+    return watch(monkeypatch)

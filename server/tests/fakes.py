@@ -9,25 +9,22 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL.Image import Image
 
-from tsir.encoders.base import Vectors, unit
+from tsir.encoders.base import Encoder, Vectors, unit
+from tsir.records import EncoderInfo
 
 COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "black": (0, 0, 0), "white": (1, 1, 1)}
 
 
-class FakeEncoder:
+class FakeEncoder(Encoder):
     """dim 8: mean red, green, blue of the picture, a constant 0.1, and zeros.
 
     A sketch is encoded like a photo; a text is the mean of the colour names in it, and hash noise for other words.
     """
 
-    default_weights: dict[str, float]
-    scaled_decode = False
+    photo_size = 8
 
     def __init__(self, name: str = "fake", dim: int = 8) -> None:
-        self.name = name
-        self.dim = dim
-        self.fingerprint = hashlib.sha256(f"{name}:{dim}".encode()).hexdigest()[:16]
-        self.default_weights = {"text": 1.0, "sketch": 1.0, "image": 1.0, "not_text": -0.5}
+        self.info = EncoderInfo(name, hashlib.sha256(f"{name}:{dim}".encode()).hexdigest()[:16], dim)
 
     def prepare_photo(self, image: Image) -> Image:
         return image if image.mode == "RGB" and image.size == (8, 8) else image.convert("RGB").resize((8, 8), PILImage.Resampling.BOX)

@@ -18,10 +18,11 @@ from tsir.api.guard import Guard, gui_origins
 from tsir.api.metrics import Measure, Metrics
 from tsir.api.problems import add_handlers
 from tsir.api.schemas import Problem
+from tsir.api.state import State
 from tsir.encoders.base import Encoder
 from tsir.jobs.runner import JobRunner
 from tsir.library.library import Library
-from tsir.services.opening import State
+from tsir.services.opening import Service
 from tsir.settings import Settings
 from tsir.storage import filters
 
@@ -58,7 +59,7 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        state = State(settings, metrics, encoder, library, runner, owner_token)
+        state = State(Service(settings, encoder=encoder, library=library, runner=runner), metrics, owner_token)
         app.state.tsir = state
         opening = asyncio.create_task(state.open())
         try:

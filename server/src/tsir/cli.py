@@ -48,7 +48,7 @@ Host = Annotated[str | None, typer.Option(help="Address to listen on. Default: H
 Port = Annotated[int | None, typer.Option(help="Port of the API. Default: PORT, or 5000.")]
 ClientPort = Annotated[int | None, typer.Option(help="Port of the GUI. Default: CLIENT_PORT, or 3000.")]
 ImageRoots = Annotated[str | None, typer.Option(help="Folders that may be imported over HTTP, separated like PATH.")]
-Model = Annotated[str | None, typer.Option("--model", "--encoder", help="Encoder: lite, task-former, open_clip:ARCH/TAG.")]
+Model = Annotated[str | None, typer.Option("--model", "--encoder", help="Encoder, such as lite, task-former or open_clip:ARCH/TAG.")]
 Weights = Annotated[str | None, typer.Option(help="Path or address of the encoder's weights, instead of its own.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 LogLevel = Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")]
@@ -284,20 +284,18 @@ def backup(
     data_dir: DataDir = None,
 ) -> None:
     """Write the library to one portable file."""
-    from tsir.library.library import Library
+    from tsir.services import backup as service
 
-    with Library.open(_working(configured(data_dir=data_dir))) as library:
-        library.backup(file, pictures)
+    service.backup(_working(configured(data_dir=data_dir)), file, pictures=pictures)
     typer.echo(f"Written: {file}")
 
 
 @app.command()
 def restore(file: Annotated[Path, typer.Argument(help="Archive of `tsir backup`.")], data_dir: DataDir = None) -> None:
     """Add the collections of an archive to the library."""
-    from tsir.library.library import Library
+    from tsir.services import backup as service
 
-    with Library.open(_working(configured(data_dir=data_dir))) as library:
-        names = library.restore(file)
+    names = service.restore(_working(configured(data_dir=data_dir)), file)
     typer.echo(f"Restored: {', '.join(names)}")
 
 

@@ -6,6 +6,11 @@ into one line and exit code 1. Anything else that escapes is a defect.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tsir.records import EncoderInfo
+
 
 class TsirError(Exception):
     """Base of every error that is shown to a user. `str(error)` is the sentence."""
@@ -108,3 +113,13 @@ class EncoderUnavailable(TsirError):
     status = 503
     title = "Encoder unavailable"
     code = "encoder_unavailable"
+
+
+def encoder_mismatch(collection: str, built: EncoderInfo, running: EncoderInfo) -> EncoderMismatch:
+    """The error for a collection of another encoder: names both, and the two ways out."""
+    weights = " and the WEIGHTS that it was built with," if built.name == running.name else ""
+    return EncoderMismatch(
+        f"The collection {collection!r} was built with the encoder {built.name!r} ({built.fingerprint}), but the one that runs is "
+        f"{running.name!r} ({running.fingerprint}): their vectors cannot be compared. Start with MODEL={built.name}{weights} "
+        f"or re-encode it with `tsir reencode {collection} --encoder {running.name}`."
+    )

@@ -5,10 +5,9 @@ All times are aware and in UTC; paths are absolute strings; hashes are hex sha25
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +16,6 @@ Vectors = npt.NDArray[np.float32]
 """float32 [n, dim] (or [dim] where one vector is meant), rows of unit length."""
 
 CollectionState = Literal["ready", "reencoding", "dropping"]
-JobKind = Literal["import", "reencode"]
-JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +28,7 @@ class EncoderInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Collection:
+class CollectionSummary:
     """A named set of pictures, all encoded by one model."""
 
     id: int
@@ -120,7 +117,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What `Library.begin` made of one picture."""
+    """What `Collection.begin` made of one picture."""
 
     id: int
     status: Literal["new", "known"]
@@ -138,49 +135,8 @@ class Swept:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """Long work that survives restarts, with its progress."""
-
-    id: int
-    collection: str
-    kind: JobKind
-    spec: Mapping[str, Any]
-    """What to do, as JSON values."""
-    state: JobState
-    cancelling: bool
-    """Cancel was asked, the worker has not stopped yet."""
-    total: int | None
-    done: int
-    skipped: int
-    failed: int
-    rate: float
-    """Pictures per second."""
-    eta_s: float | None
-    """Seconds that remain at this rate; None when unknown or over."""
-    message: str | None
-    """Why it failed, or what is worth knowing about how it ended."""
-    worker: str | None
-    """Who runs it; pass it on to `update_job` and `finish_job`."""
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-
-    @property
-    def over(self) -> bool:
-        return self.state in ("done", "failed", "cancelled")
-
-
-@dataclass(frozen=True, slots=True)
-class JobFailure:
-    """A file that a job could not use, and a sentence that says why."""
-
-    path: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What `Library.check` compared and found. Counts are of all collections together."""
+    """What `check` compared and found. Counts are of all collections together."""
 
     images: int
     """Ready rows."""

@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     cors_origins: str = Field("", description="Comma-separated origins that may call the API from a browser. Default: the GUI's own.")
 
     # Model
-    model: str = Field("lite", description="Encoder: lite, task-former, open_clip:ARCH/TAG.")
+    model: str = Field("lite", description="Encoder, such as lite, task-former or open_clip:ARCH/TAG.")
     weights: str | None = Field(None, description="Local path or URL of the weights, instead of the encoder's own.")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N.")
     runtime: Literal["auto", "torch", "openvino"] = Field("auto", description="What runs the graph of a torch model on a CPU.")

@@ -260,7 +260,7 @@ def test_search_tells_why_each_picture_was_found(loaded: TestClient) -> None:
     assert set(hit["parts"]) == {"text", "not_text", "sketch", "image"}
     assert sum(hit["parts"].values()) == pytest.approx(hit["score"], abs=1e-5)
     assert loaded.get(hit["thumbnail_url"]).status_code == 200
-    assert set(body["took_ms"]) == {"encode", "search", "fetch"}
+    assert set(body["took_ms"]) == {"read", "decode", "encode", "search", "rows", "answer"}
     assert body["next"] is None
 
 

@@ -10,10 +10,11 @@ import pytest
 from PIL import Image, ImageDraw
 
 from tsir.encoders import lite
-from tsir.encoders.base import Encoder, Vectors, fuse, unit
+from tsir.encoders.base import Encoder, Vectors, unit
 from tsir.encoders.lite import encoder as module
 from tsir.encoders.lite import preprocess
 from tsir.errors import EncoderUnavailable, InvalidInput
+from tsir.searching.fusion import fuse
 
 
 @pytest.fixture(scope="module")

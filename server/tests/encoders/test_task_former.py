@@ -11,10 +11,12 @@ import pytest
 from PIL import Image, ImageDraw
 
 from tests.encoders import clip_by_hand
-from tests.encoders.test_preprocess import swapped_primaries
-from tsir.encoders.base import Encoder, fuse
+from tests.media.test_decode import swapped_primaries
+from tsir.encoders.base import Encoder
 from tsir.errors import EncoderUnavailable, InvalidInput
-from tsir.media.decode import open_picture, photo_for
+from tsir.importing.reading import photo_for
+from tsir.media.decode import open_picture
+from tsir.searching.fusion import fuse
 from tsir.settings import Settings
 
 torch = pytest.importorskip("torch", reason="needs the extra torch: make setup EXTRAS=torch")

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from tests.fakes import FakeEncoder
-from tsir.encoders.base import Encoder, Vectors
+from tsir.encoders.base import Vectors
 from tsir.jobs.runner import JobRunner
 from tsir.library.library import Library
-from tsir.records import EncoderInfo, Job
+from tsir.records import Job
 from tsir.settings import Settings
 
 NAME = "album"
@@ -56,14 +56,10 @@ def encoder() -> WatchedEncoder:
     return WatchedEncoder()
 
 
-def info(encoder: Encoder) -> EncoderInfo:
-    return EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim)
-
-
 @pytest.fixture
 def library(settings: Settings, encoder: WatchedEncoder) -> Iterator[Library]:
     with Library.open(settings) as opened:
-        opened.create_collection(NAME, info(encoder))
+        opened.create_collection(NAME, encoder.info)
         yield opened
 
 

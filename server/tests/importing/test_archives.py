@@ -100,4 +100,4 @@ def test_saved_archive_lies_among_the_uploads(settings: Settings) -> None:
     files = Files(settings)
     path = save_archive(io.BytesIO(b"PK\3\4"), files)
     assert path.read_bytes() == b"PK\3\4"
-    assert files.is_upload(str(path))
+    assert files.uploads.holds(str(path))

@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from pymilvus import DataType, MilvusClient
 
 from tests.fakes import FakeEncoder
-from tests.importing.conftest import NAME, WatchedEncoder, fill, info, load, noise, paths_of
+from tests.importing.conftest import NAME, WatchedEncoder, fill, load, noise, paths_of
 from tsir.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
 from tsir.importing import sources
 from tsir.importing.archives import save_archive
@@ -64,8 +63,8 @@ def assert_whole(library: Library, expected: int) -> None:
     assert library.count(NAME) == len(images) == len({image.content_hash for image in images}) == expected
     assert len(library.vectors(NAME, [image.id for image in images])) == expected
     for image in images:
-        assert library.files.thumbnail(image.content_hash, "small")
-        assert library.files.thumbnail(image.content_hash, "large")
+        assert library.files.thumbnails.find(image.content_hash, "small")
+        assert library.files.thumbnails.find(image.content_hash, "large")
     assert library.check().clean
 
 
@@ -264,7 +263,6 @@ from pathlib import Path
 from tests.fakes import FakeEncoder
 from tsir.jobs.runner import JobRunner
 from tsir.library.library import Library
-from tsir.records import EncoderInfo
 from tsir.settings import Settings
 
 class Slow(FakeEncoder):
@@ -275,7 +273,7 @@ class Slow(FakeEncoder):
 settings = Settings(_env_file=None, data_dir=sys.argv[1], image_roots=sys.argv[2], batch_size=4, num_workers=2, model="fake")
 encoder = Slow()
 library = Library.open(settings)
-library.create_collection("album", EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim))
+library.create_collection("album", encoder.info)
 runner = JobRunner(library, lambda name: encoder, settings)
 runner.start()
 job = runner.submit_folder("album", Path(sys.argv[2])) if sys.argv[3] == "folder" else library.list_jobs(1)[0]
@@ -322,7 +320,7 @@ def test_kill_at_any_moment_loses_and_doubles_nothing(settings: Settings, album:
 
 
 def test_acknowledged_upload_is_imported_after_a_crash(settings: Settings, library: Library, make_runner: Callable[..., JobRunner]) -> None:
-    path = library.files.save_upload(jpeg(noise(5)), "JPEG")
+    path = library.files.uploads.save(jpeg(noise(5)), "JPEG")
     job = make_runner().submit_files(NAME, [path], ["holiday.jpg"])  # no runner was started: the process died here
     job = make_runner().run_now(job)
     assert (job.state, job.done) == ("done", 1)
@@ -330,7 +328,7 @@ def test_acknowledged_upload_is_imported_after_a_crash(settings: Settings, libra
 
 
 def test_bad_upload_is_listed_under_its_own_name_and_deleted(library: Library, runner: JobRunner) -> None:
-    path = library.files.save_upload(b"\xff\xd8\xff nothing", "JPEG")
+    path = library.files.uploads.save(b"\xff\xd8\xff nothing", "JPEG")
     job = runner.wait(runner.submit_files(NAME, [path], ["holiday.jpg"]).id, 60)
     assert [failure.path for failure in library.job_failures(job.id, 10, 0)] == ["holiday.jpg"]
     until(lambda: not path.exists())
@@ -368,7 +366,7 @@ def test_interrupted_zip_leaves_no_second_copies(library: Library, make_runner: 
     encoder.open_gate()
     assert make_runner().run_now(job).done == 30
     assert len(paths_of(library)) == 30
-    assert len(list(library.files.uploads.rglob("*.jpg"))) == 30
+    assert len(list(library.files.uploads.folder.rglob("*.jpg"))) == 30
     assert_whole(library, 30)
 
 
@@ -469,7 +467,7 @@ def test_dropped_collection_s_job_notes_nothing_in_the_next_one_of_its_name(
     job = runner.submit_folder(NAME, album)
     until(lambda: library.collection(NAME).pending > 0)
     library.drop_collection(NAME)
-    library.create_collection(NAME, info(encoder))
+    library.create_collection(NAME, encoder.info)
     encoder.open_gate()
     until(lambda: library.job(job.id).over)
     anew = library.collection(NAME)
@@ -493,7 +491,7 @@ def test_reencoding_moves_a_collection_to_another_encoder(library: Library, sett
     runner.stop()
     job = second.run_now(second.submit_reencode(NAME, "other"))
     assert (job.state, job.done, job.failed) == ("done", 9, 1)
-    assert library.collection(NAME).encoder == info(other)
+    assert library.collection(NAME).encoder == other.info
     images, _ = library.images(NAME)
     assert len(images) == 9
     assert {vector.shape for vector in library.vectors(NAME, [image.id for image in images]).values()} == {(16,)}
@@ -538,7 +536,7 @@ def reencoding_at_the_gate(
     second.start()
     job = second.submit_reencode(NAME, "other")
     until(lambda: library.collection(NAME).state == "reencoding")
-    return other, second, job, library.begin_reencode(NAME, info(other))
+    return other, second, job, library.begin_reencode(NAME, other.info)
 
 
 def test_reencoding_includes_what_was_copied_meanwhile(library: Library, settings: Settings, runner: JobRunner, album: Path) -> None:
@@ -550,7 +548,7 @@ def test_reencoding_includes_what_was_copied_meanwhile(library: Library, setting
     until(lambda: library.job(job.id).over)
     second.stop()
     assert library.job(job.id).state == "done"
-    assert (library.collection(NAME).encoder, library.collection(NAME).pending) == (info(other), 0)
+    assert (library.collection(NAME).encoder, library.collection(NAME).pending) == (other.info, 0)
     assert_whole(library, 12)
 
 
@@ -581,7 +579,7 @@ def test_reencoding_that_was_cut_off_after_its_end_is_done(
     other = WatchedEncoder("other", 16)
     second = JobRunner(library, lambda name: other, settings)
     job = second.submit_reencode(NAME, "other")
-    generation = library.begin_reencode(NAME, info(other))
+    generation = library.begin_reencode(NAME, other.info)
     for image in library.images(NAME)[0]:
         library.finish_reencode(NAME, generation, [image.id], other.images([Image.open(image.path)]))
     library.swap(NAME, generation)
@@ -647,7 +645,7 @@ def test_urls_are_fetched_into_uploads_and_bad_ones_are_listed(
     reasons = {failure.path.rpartition("/")[2]: failure.reason for failure in library.job_failures(job.id, 10, 0)}
     assert "not a picture" in reasons["text"]
     assert "404" in reasons["404"]
-    assert all(library.files.is_upload(path) for path in paths_of(library))
+    assert all(library.files.uploads.holds(path) for path in paths_of(library))
     assert_whole(library, 6)
 
 
@@ -685,21 +683,4 @@ def test_fetched_url_is_not_fetched_again_when_the_job_is_done_again(library: Li
     first = items([f"{picture_server}/1", f"{picture_server}/2"])
     gone = items([f"{picture_server}/1", f"{picture_server}/2"])
     assert [item.file for item in gone] == [item.file for item in first]
-    assert len(list(library.files.uploads.rglob("*.png"))) == 2
-
-
-def test_a_store_that_refuses_ends_the_job_with_its_sentence(
-    library: Library, runner: JobRunner, album: Path, settings: Settings, encoder: WatchedEncoder
-) -> None:
-    store, name = library.store, library.vectors_name(library.catalog.ref(NAME))
-    client = MilvusClient(uri=settings.vectors_uri)
-    schema = store.schema.build(encoder.dim, store.embedded)
-    schema.add_field("colour", DataType.INT64)  # rows of ours lack it
-    client.drop_collection(name)
-    client.create_collection(name, schema=schema, properties=store.schema.properties())
-    fill(album, 5)
-    job = load(runner, album)
-    assert job.state == "failed"
-    assert job.message is not None
-    assert "refuses" in job.message
-    assert "colour" in job.message
+    assert len(list(library.files.uploads.folder.rglob("*.png"))) == 2

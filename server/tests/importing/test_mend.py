@@ -8,13 +8,13 @@ from tsir.errors import EncoderMismatch
 from tsir.importing.mend import encode_unfinished
 from tsir.library.library import Library
 from tsir.media.decode import open_picture
-from tsir.records import Collection, EncoderInfo, FileStat, NewImage
+from tsir.records import Collection, FileStat, NewImage
 from tsir.settings import Settings
 
 
 def begin(library: Library, encoder: FakeEncoder, folder: Path, colours: list[str]) -> list[int]:
     """Pictures that an import noted and never finished."""
-    library.create_collection("album", EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim))
+    library.create_collection("album", encoder.info)
     items = []
     for colour in colours:
         path = folder / f"{colour}.png"

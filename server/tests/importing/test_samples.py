@@ -36,7 +36,7 @@ def test_gallery_has_some_hundred_different_pictures(folder: Path) -> None:
 
 
 def test_names_and_code_points_are_unique() -> None:
-    lines = [line for line in samples.GALLERY.splitlines() if line and not line.startswith("#")]
+    lines = [line for line in samples.GALLERY.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
     assert len(samples.gallery()) == len(set(samples.gallery().values())) == len(lines)
 
 
@@ -72,7 +72,7 @@ def test_interrupted_run_is_mended(folder: Path) -> None:
     missing.unlink()
     cut.write_bytes(good[1][:500])
     empty.write_bytes(b"")
-    old, fresh = folder / f"{samples.PART}old", folder / f"{samples.PART}fresh"
+    old, fresh = folder / "cat.png.0123abcd.tmp", folder / "house.png.0123abcd.tmp"
     old.write_bytes(b"half")
     fresh.write_bytes(b"being written by another process")
     os.utime(old, (time.time() - 86400,) * 2)

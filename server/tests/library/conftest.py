@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
 
 from tsir.library.library import Library
-from tsir.records import Begun, EncoderInfo, FileStat, ImageMetadata, NewImage, Vectors
+from tsir.records import Begun, EncoderInfo, FileStat, Hit, ImageMetadata, NewImage, Vectors
 from tsir.settings import Settings
+from tsir.storage.milvus.client import NoSuchVectors
 
 ENCODER = EncoderInfo("fake", "f00d", 8)
 
@@ -52,8 +55,8 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting
 
 def _drop_vectors(settings: Settings) -> None:
     with Library.open(settings) as library:
-        for left in library.store.names(library.vectors_prefix()):
-            library.store.drop(left)
+        for left in library.stores.vectors.names(library.stores.vectors_prefix()):
+            library.stores.vectors.drop(left)
 
 
 @pytest.fixture
@@ -67,9 +70,9 @@ def add(library: Library, photos_folder: Path) -> Callable[..., list[Begun]]:
     """Add pictures to the collection "photos": add({"name.jpg": vector, ...})."""
 
     def add(vectors: dict[str, Vectors], name: str = "photos", **facts: object) -> list[Begun]:
-        library.create_collection(name, ENCODER)
-        begun = library.begin(name, [new_image(photos_folder / path, **facts) for path in vectors])
-        library.finish(name, [entry.id for entry in begun], np.stack(list(vectors.values())))
+        library.create(name, ENCODER)
+        begun = library.collection(name).begin([new_image(photos_folder / path, **facts) for path in vectors])
+        library.collection(name).finish([entry.id for entry in begun], np.stack(list(vectors.values())))
         return begun
 
     return add
@@ -78,6 +81,14 @@ def add(library: Library, photos_folder: Path) -> Callable[..., list[Begun]]:
 @pytest.fixture
 def photos_folder(settings: Settings) -> Path:
     return settings.roots[0]
+
+
+def search(library: Library, name: str, *query: Any, **options: Any) -> list[Hit]:
+    """`Collection.search` that finds what was written before: on a server a plain search may miss the last seconds."""
+    collection = library.collection(name)
+    with suppress(NoSuchVectors):
+        library.stores.vectors.ids(library.stores.vectors_name(collection.ref), 0, 1, "Strong")
+    return collection.search(*query, **options)
 
 
 def axis(*weights: float) -> Vectors:

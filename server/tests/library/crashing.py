@@ -15,6 +15,7 @@ import numpy as np
 
 from tests.library.conftest import ENCODER, axis, new_image
 from tsir.library.library import Library
+from tsir.library.steps import Step
 from tsir.records import EncoderInfo
 from tsir.settings import Settings
 
@@ -28,50 +29,51 @@ def items(folder: Path) -> list[Any]:
 
 def load(library: Library, folder: Path) -> None:
     """What an import does, in batches of four."""
-    library.create_collection("photos", ENCODER)
+    library.create("photos", ENCODER)
     everything = items(folder)
-    same = library.unchanged("photos", [item.file for item in everything])
+    same = library.collection("photos").unchanged([item.file for item in everything])
     todo = [(n, item) for n, item in enumerate(everything) if item.file.path not in same]
     for start in range(0, len(todo), 4):
         part = todo[start : start + 4]
-        begun = library.begin("photos", [item for _, item in part])
+        begun = library.collection("photos").begin([item for _, item in part])
         new = [(entry.id, axis(1, n)) for entry, (n, _) in zip(begun, part, strict=True) if entry.status == "new"]
         if new:
-            library.finish("photos", [id for id, _ in new], np.stack([vector for _, vector in new]))
+            library.collection("photos").finish([id for id, _ in new], np.stack([vector for _, vector in new]))
 
 
 def change(library: Library, folder: Path) -> None:
     """Pictures 0 to 3 get other content, 4 a copy elsewhere."""
     changed = [new_image(folder / f"{n}.jpg", f"changed {n}") for n in range(4)]
     copy = new_image(folder / "copies/4.jpg", str(folder / "4.jpg"))
-    begun = library.begin("photos", [*changed, copy])
-    library.finish("photos", [entry.id for entry in begun[:4]], np.stack([axis(1, n) for n in range(4)]))
+    begun = library.collection("photos").begin([*changed, copy])
+    library.collection("photos").finish([entry.id for entry in begun[:4]], np.stack([axis(1, n) for n in range(4)]))
 
 
 def sweep(library: Library, folder: Path) -> None:
     for n in range(4):
         (folder / f"{n}.jpg").unlink(missing_ok=True)
-    library.mark_missing("photos", folder)
+    library.collection("photos").sweep(folder)
 
 
 def delete(library: Library, folder: Path) -> None:
     found = (library.find_path(str(folder / f"{n}.jpg")) for n in range(4))
-    library.delete_images("photos", [image.id for image in found if image])
+    library.collection("photos").delete([image.id for image in found if image])
 
 
 def drop(library: Library, _folder: Path) -> None:
     if any(collection.name == "photos" for collection in library.collections()):
-        library.drop_collection("photos")
+        library.drop("photos")
 
 
 def reencode(library: Library, _folder: Path) -> None:
     if library.collection("photos").encoder == OTHER:
         return
-    generation = library.begin_reencode("photos", OTHER)
-    while batch := library.reencode_batch("photos", generation, 4):
+    moving = library.reencoding("photos")
+    moving.begin(OTHER)
+    while batch := moving.batch(4):
         vectors = np.stack([axis(0, 0, 1, int(Path(image.path).stem)) for image in batch])
-        library.finish_reencode("photos", generation, [image.id for image in batch], vectors)
-    library.swap("photos", generation)
+        moving.finish([image.id for image in batch], vectors)
+    moving.swap()
 
 
 ACTIONS: dict[str, Callable[[Library, Path], None]] = {action.__name__: action for action in (load, change, sweep, delete, drop, reencode)}
@@ -93,28 +95,28 @@ def parse(text: str) -> Settings:
     return Settings(_env_file=None, **json.loads(text))
 
 
-def run_until(settings: Settings, action: str, step: str) -> int:
-    """Run an action in a process that dies right after `step` ("store.upsert"); returns how it ended."""
-    command = [sys.executable, "-m", "tests.library.crashing", arguments(settings), action, step]
+def run_until(settings: Settings, action: str, step: Step) -> int:
+    """Run an action in a process that dies right after `step`; returns how it ended."""
+    command = [sys.executable, "-m", "tests.library.crashing", arguments(settings), action, step.name]
     return subprocess.run(command, cwd=Path(__file__).parents[2], check=False, timeout=120).returncode
 
 
 def main() -> None:
-    text, action, step = sys.argv[1:]
+    text, action, fatal = sys.argv[1:]
     settings = parse(text)
-    library = Library.open(settings)
-    part, name = step.split(".")
-    owner = {"catalog": library.catalog, "store": library.store, "files": library.files}[part]
-    original = getattr(owner, name)
 
-    def dying(*args: Any, **options: Any) -> Any:
-        original(*args, **options)
-        os.kill(os.getpid(), signal.SIGKILL)
+    def die(step: Step) -> None:
+        if step is Step[fatal]:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-    setattr(owner, name, dying)
+    # Only the action's own steps count: opening finishes deletions, too.
+    library = Library.open(settings, after=lambda step: die(step) if armed else None)
+    armed.append(True)
     ACTIONS[action](library, settings.roots[0])
     library.close()
 
+
+armed: list[bool] = []
 
 if __name__ == "__main__":
     main()

@@ -7,26 +7,27 @@ import signal
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from tests.library import crashing
-from tests.library.conftest import axis
+from tests.library.conftest import axis, search
+from tsir.library.check import check
 from tsir.library.library import Library
+from tsir.library.steps import Step
 from tsir.records import Image as StoredImage
 from tsir.settings import Settings
 from tsir.storage.filters import Filter
 
 
 def found(library: Library, folder: Path) -> list[str]:
-    hits = library.search("photos", axis(1), 50, fresh=True)
+    hits = search(library, "photos", axis(1), 50)
     return sorted(Path(hit.image.path).name for hit in hits if hit.image.path.startswith(str(folder)))
 
 
 def complete(library: Library) -> None:
     """Rows and vectors are one to one, nothing is pending or half deleted."""
-    report = library.check()
+    report = check(library)
     assert report.problems == ()
     assert report.images == report.vectors
     assert all(collection.pending == 0 for collection in library.collections())
@@ -36,9 +37,9 @@ ALL = sorted(f"{n}.jpg" for n in range(crashing.PICTURES))
 
 
 @pytest.mark.parametrize(
-    "step", ["catalog.create_collection", "store.ensure", "catalog.begin", "catalog.facts", "store.upsert", "catalog.settle"]
+    "step", [Step.COLLECTION_NOTED, Step.ROOM_MADE, Step.IMAGES_NOTED, Step.FACTS_READ, Step.VECTORS_WRITTEN, Step.IMAGES_READY]
 )
-def test_import_killed_at_any_step_is_completed_by_the_next(settings: Settings, photos_folder: Path, step: str) -> None:
+def test_import_killed_at_any_step_is_completed_by_the_next(settings: Settings, photos_folder: Path, step: Step) -> None:
     assert crashing.run_until(settings, "load", step) == -signal.SIGKILL
     with Library.open(settings) as library:
         crashing.load(library, photos_folder)
@@ -46,23 +47,25 @@ def test_import_killed_at_any_step_is_completed_by_the_next(settings: Settings, 
         complete(library)
 
 
-@pytest.mark.parametrize("step", ["catalog.begin", "store.delete", "catalog.leftovers", "catalog.delete_rows", "store.get", "store.upsert"])
-def test_changes_killed_at_any_step_are_completed_by_the_next_import(settings: Settings, photos_folder: Path, step: str) -> None:
+@pytest.mark.parametrize(
+    "step", [Step.IMAGES_NOTED, Step.VECTORS_DELETED, Step.LEFTOVERS_FOUND, Step.ROWS_DELETED, Step.VECTORS_READ, Step.VECTORS_WRITTEN]
+)
+def test_changes_killed_at_any_step_are_completed_by_the_next_import(settings: Settings, photos_folder: Path, step: Step) -> None:
     with Library.open(settings) as library:
         crashing.load(library, photos_folder)
     assert crashing.run_until(settings, "change", step) == -signal.SIGKILL
     with Library.open(settings) as library:
         crashing.change(library, photos_folder)
-        library.check(repair=True)
+        check(library, repair=True)
         assert found(library, photos_folder) == ALL
-        copies = library.search("photos", axis(1), 50, filter=Filter(folder=str(photos_folder / "copies")), fresh=True)
+        copies = search(library, "photos", axis(1), 50, filter=Filter(folder=str(photos_folder / "copies")))
         assert [len(hit.image.paths) for hit in copies] == [2]
         complete(library)
 
 
 @pytest.mark.parametrize("action", ["sweep", "delete"])
-@pytest.mark.parametrize("step", ["store.delete", "catalog.leftovers", "catalog.delete_rows"])
-def test_deletions_killed_at_any_step_are_completed_by_opening(settings: Settings, photos_folder: Path, action: str, step: str) -> None:
+@pytest.mark.parametrize("step", [Step.VECTORS_DELETED, Step.LEFTOVERS_FOUND, Step.ROWS_DELETED])
+def test_deletions_killed_at_any_step_are_completed_by_opening(settings: Settings, photos_folder: Path, action: str, step: Step) -> None:
     with Library.open(settings) as library:
         crashing.load(library, photos_folder)
     assert crashing.run_until(settings, action, step) == -signal.SIGKILL
@@ -71,32 +74,33 @@ def test_deletions_killed_at_any_step_are_completed_by_opening(settings: Setting
         complete(library)
 
 
-@pytest.mark.parametrize("step", ["catalog.start_drop", "store.drop", "catalog.delete_rows", "catalog.delete_collection"])
-def test_drop_killed_at_any_step_is_completed_by_opening(settings: Settings, photos_folder: Path, step: str) -> None:
+@pytest.mark.parametrize("step", [Step.COLLECTION_HIDDEN, Step.VECTORS_DROPPED, Step.ROWS_DELETED, Step.COLLECTION_DELETED])
+def test_drop_killed_at_any_step_is_completed_by_opening(settings: Settings, photos_folder: Path, step: Step) -> None:
     with Library.open(settings) as library:
         crashing.load(library, photos_folder)
     assert crashing.run_until(settings, "drop", step) == -signal.SIGKILL
     with Library.open(settings) as library:
         assert library.collections() == []
-        assert library.store.names(library.vectors_prefix()) == []
-        assert library.catalog.refs() == []
+        assert library.stores.vectors.names(library.stores.vectors_prefix()) == []
+        assert library.stores.catalog.collections.refs() == []
         crashing.load(library, photos_folder)
         complete(library)
 
 
 @pytest.mark.parametrize(
-    "step", ["catalog.begin_reencode", "store.ensure", "store.upsert", "catalog.settle_reencode", "catalog.swap", "store.drop"]
+    "step",
+    [Step.GENERATION_OPENED, Step.ROOM_MADE, Step.VECTORS_WRITTEN, Step.GENERATION_NOTED, Step.GENERATION_SWAPPED, Step.VECTORS_DROPPED],
 )
-def test_reencoding_killed_at_any_step_is_completed_by_the_next(settings: Settings, photos_folder: Path, step: str) -> None:
+def test_reencoding_killed_at_any_step_is_completed_by_the_next(settings: Settings, photos_folder: Path, step: Step) -> None:
     with Library.open(settings) as library:
         crashing.load(library, photos_folder)
     assert crashing.run_until(settings, "reencode", step) == -signal.SIGKILL
     with Library.open(settings) as library:
         assert found(library, photos_folder) == ALL
         crashing.reencode(library, photos_folder)
-        library.check(repair=True)
+        check(library, repair=True)
         assert library.collection("photos").encoder == crashing.OTHER
-        best = library.search("photos", axis(0, 0, 1, 7), 1, fresh=True)[0]
+        best = search(library, "photos", axis(0, 0, 1, 7), 1)[0]
         assert (Path(best.image.path).name, best.score) == ("7.jpg", pytest.approx(1))
         complete(library)
 
@@ -104,30 +108,30 @@ def test_reencoding_killed_at_any_step_is_completed_by_the_next(settings: Settin
 def test_check_repairs_what_was_lost_in_milvus(settings: Settings, photos_folder: Path) -> None:
     with Library.open(settings) as library:
         crashing.load(library, photos_folder)
-        ref = library.catalog.ref("photos")
-        name = library.vectors_name(ref)
-        ids = [image.id for image in library.images("photos")[0]]
-        library.store.delete(name, ids[:3])
+        ref = library.stores.catalog.collections.ref("photos")
+        name = library.stores.vectors_name(ref)
+        ids = [image.id for image in library.collection("photos").images()[0]]
+        library.stores.vectors.delete(name, ids[:3])
         strangers = [max(ids) + 1000 * n for n in range(1, 4)]
-        facts = list(library.catalog.facts(ref.id, ids[3:6]).values())
-        library.store.upsert(name, strangers, np.stack([axis(1)] * 3), facts)
-        library.store.ensure(f"{library.vectors_prefix()}999_1", 8, "FLAT")
+        facts = library.stores.facts(ref, ids[3:6])
+        library.stores.upsert(ref, None, dict.fromkeys(strangers, axis(1)), dict(zip(strangers, facts.values(), strict=True)))
+        library.stores.vectors.ensure(f"{library.stores.vectors_prefix()}999_1", 8, "FLAT")
 
-        report = library.check()
+        report = check(library)
         assert not report.repaired
         assert sorted(report.problems) == [
             "1 collections in Milvus have no row.",
             "3 images of photos have no vector.",
             "3 vectors of photos have no row.",
         ]
-        assert not library.check(repair=True).clean
-        assert len(library.unfinished("photos", 10)) == 3
+        assert not check(library, repair=True).clean
+        assert len(library.collection("photos").unfinished(10)) == 3
         crashing.load(library, photos_folder)
         assert found(library, photos_folder) == ALL
         complete(library)
-        library.store.drop(name)
-        assert library.search("photos", axis(1), 10) == []
-        library.check(repair=True)
+        library.stores.vectors.drop(name)
+        assert library.collection("photos").search(axis(1), 10) == []
+        check(library, repair=True)
         crashing.load(library, photos_folder)
         assert found(library, photos_folder) == ALL
         complete(library)
@@ -137,13 +141,13 @@ def test_check_finds_lost_files_and_strays(settings: Settings, photos_folder: Pa
     with Library.open(settings) as library:
         crashing.load(library, photos_folder)
         (photos_folder / "0.jpg").unlink()
-        library.files.write_thumbnails("ab" * 32, Image.new("RGB", (10, 10)))
-        stray = library.files.save_upload(b"x", "JPEG")
-        assert library.check().problems == ("1 files of photos have left their folder.",)
+        library.files.thumbnails.write("ab" * 32, Image.new("RGB", (10, 10)))
+        stray = library.files.uploads.save(b"x", "JPEG")
+        assert check(library).problems == ("1 files of photos have left their folder.",)
         old = time.time() - 48 * 3600
-        for path in [stray, *library.files.thumbnails.glob("*/*/*")]:
+        for path in [stray, *library.files.thumbnails.folder.glob("*/*/*")]:
             os.utime(path, (old, old))
-        assert set(library.check().problems) == {
+        assert set(check(library).problems) == {
             "1 files of photos have left their folder.",
             "1 thumbnails belong to no image.",
             "1 uploaded files belong to no image.",
@@ -154,15 +158,15 @@ def test_check_finds_lost_files_and_strays(settings: Settings, photos_folder: Pa
             made.append(image.id)
             return True
 
-        report = library.check(repair=True, thumbnail=make)
+        report = check(library, repair=True, thumbnail=make)
         assert report.repaired
         assert len(made) == crashing.PICTURES - 1
         assert not stray.exists()
-        assert library.check().clean
-        assert library.count("photos") == crashing.PICTURES - 1
+        assert check(library).clean
+        assert library.collection("photos").count() == crashing.PICTURES - 1
 
         photos_folder.rename(tmp_path / "unplugged")
-        report = library.check(repair=True)
+        report = check(library, repair=True)
         assert report.clean
         assert any("drive" in note for note in report.notes)
-        assert library.count("photos") == crashing.PICTURES - 1
+        assert library.collection("photos").count() == crashing.PICTURES - 1

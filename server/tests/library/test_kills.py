@@ -23,10 +23,11 @@ from PIL import Image
 
 from tests.processes import Site, wait_for
 from tests.services.fixtures import MariaDB, Milvus
+from tsir.library.check import check
 from tsir.library.library import Library
 from tsir.records import Image as Stored
 from tsir.settings import Settings
-from tsir.storage.sql.catalog import jobs
+from tsir.storage.sql.schema import jobs
 
 KILLS = int(os.environ.get("TSIR_KILLS", "10"))
 """Imports on the embedded stores; on servers, where each takes several times as long, half as many."""
@@ -84,7 +85,7 @@ def stored(library: Library) -> list[Stored]:
     images: list[Stored] = []
     cursor: str | None = None
     while True:
-        page, cursor = library.images("tsir", cursor=cursor, limit=1000)
+        page, cursor = library.collection("tsir").images(cursor=cursor, limit=1000)
         images += page
         if cursor is None:
             return images
@@ -113,7 +114,8 @@ def test_job_of_a_killed_server_falls_to_another_one(settings: Settings, photos_
         wait_for(lambda: first.http.get(f"/api/v1/jobs/{job['id']}").json()["state"] != "queued", first.log)
         first.end(signal.SIGKILL)
         with Library.open(settings) as library:  # its last sign of life will not be old today
-            library.catalog.write(lambda connection: connection.execute(jobs.update().values(heartbeat=datetime.now() + timedelta(days=1))))
+            statement = jobs.update().values(heartbeat=datetime.now() + timedelta(days=1))
+            library.stores.catalog.database.write(lambda connection: connection.execute(statement))
         second.start()
         wait_for(idle(second), second.log)
         assert second.http.get(f"/api/v1/jobs/{job['id']}").json()["state"] == "done"
@@ -174,7 +176,7 @@ def test_imports_killed_at_random_moments_lose_and_double_nothing(
         times = Counter(image.content_hash for image in images)
         assert not expected - set(times), f"pictures are missing (seed {seed})"
         assert set(times.values()) == {1}, f"pictures are there twice (seed {seed})"
-        assert all(library.files.thumbnail(image.content_hash, size) for image in images for size in ("small", "large"))
-        report = library.check()
+        assert all(library.files.thumbnails.find(image.content_hash, size) for image in images for size in ("small", "large"))
+        report = check(library)
         assert report.clean, (seed, report)
         assert report.images == report.vectors == len(images)

@@ -12,9 +12,11 @@ from typing import TypeVar
 import pytest
 
 from tests.library import crashing
-from tests.library.conftest import axis, new_image
+from tests.library.conftest import axis, new_image, search
 from tests.services.fixtures import MariaDB, Milvus
 from tsir.errors import StoreUnavailable
+from tsir.jobs.store import Jobs
+from tsir.library.check import check
 from tsir.library.library import Library
 from tsir.records import Hit
 
@@ -33,62 +35,63 @@ def again(do: Callable[[], T]) -> T:
 
 
 def found(library: Library) -> list[Hit]:
-    return again(lambda: library.search("photos", axis(1), 20, fresh=True))
+    return again(lambda: search(library, "photos", axis(1), 20))
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
 def test_milvus_goes_and_comes_back(library: Library, photos_folder: Path, milvus_server: Milvus, kill: bool) -> None:
     crashing.load(library, photos_folder)
-    pending = library.begin("photos", [new_image(photos_folder / "new.jpg")])
+    pending = library.collection("photos").begin([new_image(photos_folder / "new.jpg")])
     with milvus_server.down(kill=kill):
         for _ in range(2):
             with pytest.raises(StoreUnavailable, match="Milvus") as caught:
-                library.search("photos", axis(1), 10)
+                library.collection("photos").search(axis(1), 10)
         assert caught.value.retry_after
         with pytest.raises(StoreUnavailable):
-            library.finish("photos", [pending[0].id], axis(1)[None])
+            library.collection("photos").finish([pending[0].id], axis(1)[None])
         victim = library.find_path(str(photos_folder / "0.jpg"))
         assert victim is not None
         with pytest.raises(StoreUnavailable):
-            library.delete_images("photos", [victim.id])
+            library.collection("photos").delete([victim.id])
         assert "ok" not in library.ping()["vectors"]
         assert library.ping()["catalog"] == "ok"
-        assert library.collection("photos").count == crashing.PICTURES - 1
-    again(lambda: library.finish("photos", [pending[0].id], axis(1)[None]))
+        assert library.collection("photos").describe().count == crashing.PICTURES - 1
+    again(lambda: library.collection("photos").finish([pending[0].id], axis(1)[None]))
     hits = found(library)
     assert (Path(hits[0].image.path).name, len(hits)) == ("new.jpg", crashing.PICTURES)
     assert library.ping() == {"catalog": "ok", "vectors": "ok"}
-    again(lambda: library.check(repair=True))  # finishes the deletion
-    assert library.check().clean
+    again(lambda: check(library, repair=True))  # finishes the deletion
+    assert check(library).clean
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
 def test_mariadb_goes_and_comes_back(library: Library, photos_folder: Path, mariadb_server: MariaDB, kill: bool) -> None:
     crashing.load(library, photos_folder)
-    pending = library.begin("photos", [new_image(photos_folder / "new.jpg")])
-    job = library.create_job("photos", "import", {})
-    assert library.claim_job("me") is not None
+    pending = library.collection("photos").begin([new_image(photos_folder / "new.jpg")])
+    jobs = Jobs(library.stores.catalog.database)
+    job = jobs.create("photos", "import", {})
+    assert jobs.claim("me") is not None
     with mariadb_server.down(kill=kill):
         for call in (
-            lambda: library.search("photos", axis(1), 10),
-            lambda: library.finish("photos", [pending[0].id], axis(1)[None]),
-            lambda: library.update_job(job.id, done=1),
+            lambda: library.collection("photos").search(axis(1), 10),
+            lambda: library.collection("photos").finish([pending[0].id], axis(1)[None]),
+            lambda: jobs.report(job.id, done=1),
             library.collections,
         ):
             with pytest.raises(StoreUnavailable, match="MySQL"):
                 call()
         assert "ok" not in library.ping()["catalog"]
-    assert library.update_job(job.id, worker="me", done=1)
-    library.finish("photos", [pending[0].id], axis(1)[None])
+    assert jobs.report(job.id, worker="me", done=1)
+    library.collection("photos").finish([pending[0].id], axis(1)[None])
     assert len(found(library)) == crashing.PICTURES + 1
-    assert library.check().clean
+    assert check(library).clean
 
 
 def test_a_frozen_milvus_does_not_hold_a_search_for_ever(library: Library, photos_folder: Path, milvus_server: Milvus) -> None:
     crashing.load(library, photos_folder)
     milvus_server.pause()
     with pytest.raises(StoreUnavailable):
-        library.search("photos", axis(1), 10)
+        library.collection("photos").search(axis(1), 10)
     milvus_server.kill()  # it would not go on after so long a sleep: its lease has run out
     milvus_server.start()
     assert len(found(library)) == crashing.PICTURES
@@ -97,9 +100,9 @@ def test_a_frozen_milvus_does_not_hold_a_search_for_ever(library: Library, photo
 def test_a_library_opens_while_milvus_is_away(library: Library, photos_folder: Path, milvus_server: Milvus) -> None:
     crashing.load(library, photos_folder)
     with milvus_server.down(), Library.open(library.settings) as other:
-        assert other.collection("photos").count == crashing.PICTURES
+        assert other.collection("photos").describe().count == crashing.PICTURES
         with pytest.raises(StoreUnavailable):
-            other.search("photos", axis(1), 10)
+            other.collection("photos").search(axis(1), 10)
         milvus_server.start()
         assert len(found(other)) == crashing.PICTURES
 
@@ -111,6 +114,6 @@ def test_places_changed_while_milvus_is_away_are_written_when_it_is_back(
     moved = new_image(photos_folder / "elsewhere" / "0.jpg", "0.jpg", write=False)
     moved = dataclasses.replace(moved, content_hash=library.find_path(str(photos_folder / "0.jpg")).content_hash)  # type: ignore[union-attr]
     with milvus_server.down(), pytest.raises(StoreUnavailable):
-        library.begin("photos", [moved])
-    again(lambda: library.begin("photos", [moved]))
+        library.collection("photos").begin([moved])
+    again(lambda: library.collection("photos").begin([moved]))
     assert again(library.check).clean

@@ -8,13 +8,16 @@ import pytest
 from PIL import Image
 
 from tests.fakes import FakeEncoder
-from tsir.encoders.loaded import Encoders, info
+from tsir.encoders.loaded import Encoders
 from tsir.errors import EncoderMismatch, InvalidInput, NotFound
-from tsir.jobs.runner import JobRunner
 from tsir.library.library import Library
 from tsir.searching.query import Query
-from tsir.searching.search import Found, search
+from tsir.searching.search import Found
+from tsir.searching.search import search as search_collection
+from tsir.services.imports import submit_folder
+from tsir.services.jobs import make_runner
 from tsir.settings import Settings
+from tsir.stopwatch import Stopwatch
 from tsir.storage.filters import Filter
 
 
@@ -22,13 +25,17 @@ from tsir.storage.filters import Filter
 def library(settings: Settings, photos: Path, encoder: FakeEncoder) -> Iterator[Library]:
     """The six pictures in `photos`."""
     with Library.open(settings) as library:
-        library.create_collection("photos", info(encoder))
-        runner = JobRunner(library, lambda name: encoder, settings)
+        library.create("photos", encoder.info)
+        runner = make_runner(library, Encoders(settings, encoder), settings)
         try:
-            assert runner.run_now(runner.submit_folder("photos", photos)).state == "done"
+            assert runner.run_now(submit_folder(runner, "photos", photos)).state == "done"
         finally:
             runner.stop()
         yield library
+
+
+def search(library: Library, encoder: FakeEncoder, query: Query, watch: Stopwatch | None = None) -> Found:
+    return search_collection(library.collection(query.collection), encoder, query, watch)
 
 
 def names(found: Found) -> list[str]:
@@ -40,13 +47,14 @@ def colour(name: str) -> Image.Image:
 
 
 def test_words_find_their_colour_first(library: Library, encoder: FakeEncoder) -> None:
-    found = search(library, encoder, Query("photos", text="red"))
+    watch = Stopwatch()
+    found = search(library, encoder, Query("photos", text="red"), watch)
     assert set(names(found)[:2]) == {"red0", "red1"}
     assert len(found.hits) == 6
     scores = [hit.score for hit in found.hits]
     assert scores == sorted(scores, reverse=True)
     assert found.next is None
-    assert set(found.took_ms) == {"encode", "search", "fetch"}
+    assert set(watch.milliseconds()) == {"encode", "search", "rows", "answer"}
 
 
 def test_score_is_the_cosine_and_the_parts_add_up_to_it(library: Library, encoder: FakeEncoder) -> None:

@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import Depends, Path, Query, Request
 
 from tsir.api.schemas import Text
+from tsir.api.state import Offload, State
 from tsir.encoders.base import Encoder
 from tsir.jobs.runner import JobRunner
+from tsir.jobs.store import Jobs
 from tsir.library.library import Library
-from tsir.services.opening import Offload, State
 from tsir.settings import Settings
 
 
@@ -35,6 +36,10 @@ async def _encoder(state: StateDep) -> Encoder:
     return state.encoder
 
 
+async def _jobs(state: StateDep) -> Jobs:
+    return state.jobs
+
+
 async def _runner(state: StateDep) -> JobRunner:
     return state.runner
 
@@ -42,6 +47,7 @@ async def _runner(state: StateDep) -> JobRunner:
 SettingsDep = Annotated[Settings, Depends(_settings)]
 LibraryDep = Annotated[Library, Depends(_library)]
 EncoderDep = Annotated[Encoder, Depends(_encoder)]
+JobsDep = Annotated[Jobs, Depends(_jobs)]
 RunnerDep = Annotated[JobRunner, Depends(_runner)]
 
 

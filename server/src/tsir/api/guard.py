@@ -54,6 +54,12 @@ def gui_origins(settings: Settings) -> list[str]:
     return own + [origin.strip().rstrip("/") for origin in settings.cors_origins.split(",") if origin.strip()]
 
 
+def started_at(scope: Scope) -> float:
+    """When a request came in, as `time.perf_counter` told."""
+    started: float = scope["tsir.started"]
+    return started
+
+
 class Guard:
     """Middleware; see the module."""
 
@@ -73,7 +79,7 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = time.perf_counter()
+        started = scope["tsir.started"] = time.perf_counter()
         status = 0
 
         async def answer(message: Message) -> None:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, File, Form, Query, UploadFile
 from pydantic import BaseModel, Field
 from starlette.responses import FileResponse, Response
 
-from tsir.api.deps import LibraryDep, RunDep, RunnerDep, StateDep, TableName
-from tsir.api.images import PICTURE_ANSWERS, original
-from tsir.api.jobs import finished
+from tsir.api.deps import JobsDep, LibraryDep, RunDep, RunnerDep, StateDep, TableName
+from tsir.api.images import PICTURE_ANSWERS, picture
 from tsir.api.schemas import Text
-from tsir.api.search import find, read_sketch, read_upload
-from tsir.errors import Conflict, InvalidInput, NotFound
+from tsir.api.search import find, read_upload
+from tsir.api.state import State
+from tsir.errors import InvalidInput, NotFound
+from tsir.importing.job import IMPORT
 from tsir.importing.urls import fetch
-from tsir.media.decode import open_picture
-from tsir.records import Job
-from tsir.searching.query import Query as SearchQuery
+from tsir.jobs.model import Job
 from tsir.searching.query import check_text
-from tsir.services.opening import State
+from tsir.services import collections, jobs
+from tsir.services.imports import submit_folder, submit_picture
+from tsir.services.search import Question
+from tsir.stopwatch import Stopwatch
 
 router = APIRouter(tags=["reference"])
 
@@ -36,8 +37,8 @@ class LoadRequest(BaseModel):
 async def load_images(body: LoadRequest, state: StateDep, library: LibraryDep, runner: RunnerDep, run: RunDep) -> str:
     """Import a folder; answers when it is done."""
     folder = await run(library.files.resolve_import_folder, body.File)
-    name = await run(state.ensure_collection, body.Table)
-    check_done(await finished(state, await run(runner.submit_folder, name, folder)))
+    name = await table(state, body.Table)
+    await ended(state, await run(submit_folder, runner, name, folder))
     return "Successfully loaded data!"
 
 
@@ -57,15 +58,10 @@ async def upload_image(
         raise InvalidInput("Send a picture as `image`, or the address of one as `url`.")
     if data is None and url:
         data = await run(fetch, url, max_bytes=state.settings.max_upload_bytes)
-    path = await run(_keep, state, data or b"")
-    name = await run(state.ensure_collection, table_name)
+    name = await table(state, table_name)
     label = (image.filename if image else url) or "image"
-    job = check_done(await finished(state, await run(runner.submit_files, name, [path], [label])))
-    found = await run(library.find_path, str(path))
-    if found is None:
-        failures = await run(library.job_failures, job.id, 1)
-        raise InvalidInput(failures[0].reason if failures else "The picture could not be imported.")
-    return f"Successfully loaded data: {found.id}"
+    job = await ended(state, await run(submit_picture, runner, library, state.settings, name, data or b"", label))
+    return f"Successfully loaded data: {(await run(jobs.imported, library, state.jobs, job)).id}"
 
 
 @router.post("/img/search")
@@ -82,33 +78,33 @@ async def search_images(
     """`[[path, score], ...]`, best first; the score is the cosine. Sketch or text may be missing, not both."""
     words = text_query if text_query is not None else text
     check_text("text_query", words, state.settings.max_text)
-    sketch = await read_sketch(state, image)
+    sketch = await read_upload(state, image)
     if sketch is None and not (words and words.strip()):
         raise InvalidInput("Send a sketch as `image`, words as `text_query`, or both.")
     wanted = next((number for number in (topk, limit) if number is not None), state.settings.top_k)
-    query = SearchQuery(table_name or state.settings.default_table, text=words, sketch=sketch, limit=wanted)
-    found = await run(find, state, query)
+    question = Question(table_name or state.settings.default_table, text=words, sketch=sketch, limit=wanted)
+    found = await run(find, state, question, Stopwatch())
     return [(hit.image.path, hit.score) for hit in found.hits]
 
 
 @router.post("/img/count")
 async def count_images(state: StateDep, library: LibraryDep, run: RunDep, table_name: TableName = None) -> int:
     """Number of pictures that can be found."""
-    return await run(library.count, table_name or state.settings.default_table)
+    return await run(lambda: library.collection(table_name or state.settings.default_table).count())
 
 
 @router.post("/img/drop")
 async def drop_table(state: StateDep, library: LibraryDep, run: RunDep, table_name: TableName = None) -> str:
     """Delete a collection."""
-    await run(library.drop_collection, table_name or state.settings.default_table)
+    await run(collections.drop, library, state.jobs, table_name or state.settings.default_table)
     return "ok"
 
 
 @router.get("/progress")
-async def progress(library: LibraryDep, run: RunDep) -> tuple[tuple[int, int], int]:
+async def progress(jobs: JobsDep, run: RunDep) -> tuple[tuple[int, int], int]:
     """`[[current, total], 200]` of the import that runs, or of the last one."""
-    jobs = [job for job in await run(library.list_jobs, 20) if job.kind == "import"]
-    job = next((job for job in jobs if job.state == "running"), jobs[0] if jobs else None)
+    newest = [job for job in await run(jobs.list, 20) if job.kind == IMPORT.name]
+    job = next((job for job in newest if job.state == "running"), newest[0] if newest else None)
     if job is None:
         return (0, 0), 200
     current = job.done + job.skipped + job.failed
@@ -124,20 +120,14 @@ async def read_data(
     image = await run(library.find_path, image_path)
     if image is None:
         raise NotFound("No picture of the catalog has this path.")
-    return await run(original, image)
+    return await run(picture, image)
 
 
-def check_done(job: Job) -> Job:
-    """The job, when it ended well; its message as an error otherwise."""
-    if job.state == "cancelled":
-        raise Conflict("The import was cancelled; what it had imported stays.")
-    if job.state == "failed":
-        raise InvalidInput(job.message or "The import failed.")
-    return job
+async def table(state: State, name: str | None) -> str:
+    """The name of the collection that is meant; it is made when it is not there."""
+    return (await state.run(collections.ensured, state.library, state.encoders, name or state.settings.default_table)).name
 
 
-def _keep(state: State, data: bytes) -> Path:
-    """Check that the bytes are a picture and keep them durably; returns the path."""
-    settings = state.settings
-    picture = open_picture(data, max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels, min_side=1)
-    return state.library.files.save_upload(data, picture.metadata.format)
+async def ended(state: State, job: Job) -> Job:
+    """The job, once it is done. Raises its message as an error when it ended otherwise."""
+    return jobs.check_done(await jobs.finished(state.run, state.jobs, job, state.stopping))

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import hmac
-import os
-import secrets
-import shutil
-from pathlib import Path
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
-from tsir.api.deps import CollectionName, LibraryDep, RunDep, RunnerDep, StateDep
-from tsir.api.schemas import FolderImport, JobDetail, UrlImport, clean
-from tsir.encoders.loaded import info
-from tsir.errors import InvalidInput, NotFound, StoreUnavailable
-from tsir.importing import archives
+from tsir.api.deps import CollectionName, RunnerDep, StateDep
+from tsir.api.schemas import FolderImport, UrlImport
+from tsir.api.state import State
+from tsir.errors import InvalidInput
+from tsir.jobs.model import Job
 from tsir.jobs.runner import JobRunner
-from tsir.media.decode import sniff
-from tsir.media.files import Files
-from tsir.records import Job
-from tsir.services.opening import State
+from tsir.services import imports
+from tsir.services.views import OWNER_HEADER, JobDetail
 
 router = APIRouter(prefix="/api/v1/collections/{name}/imports", tags=["imports"])
 
 MAX_FILES = 10_000
 """Files of one request. More come as a zip, or in several requests."""
-OWNER_HEADER = "X-Tsir-Owner"
-"""Carries the token of the user who runs the server."""
-MAGIC = 256
-"""First bytes that tell a picture or a zip from everything else."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -63,12 +52,10 @@ REQUEST_BODY: dict[str, Any] = {
 
 
 @router.post("", status_code=202, openapi_extra=REQUEST_BODY)
-async def start_import(
-    name: CollectionName, request: Request, response: Response, state: StateDep, library: LibraryDep, runner: RunnerDep, run: RunDep
-) -> JobDetail:
+async def start_import(name: CollectionName, request: Request, response: Response, state: StateDep, runner: RunnerDep) -> JobDetail:
     """Import a folder of the server, addresses, or uploaded pictures and zips. What was accepted survives a restart."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    await run(check_target, state, name)
+    await state.run(imports.check_target, state.library, state.settings, state.encoder.info, name)
     if kind == "multipart/form-data":
         job = await _uploads(request, state, runner, name)
     elif kind == "application/json":
@@ -76,18 +63,7 @@ async def start_import(
     else:
         raise HTTPException(415, "Send a folder or addresses as application/json, or pictures as multipart/form-data.")
     response.headers["Location"] = f"/api/v1/jobs/{job.id}"
-    return JobDetail.with_failures(job, [], [])
-
-
-def check_target(state: State, name: str) -> None:
-    """Refuse an unknown collection, and one of another encoder, before anything is sent. Blocking.
-
-    The default collection is made when it is not there.
-    """
-    if name == state.settings.default_table:
-        state.ensure_collection(name)
-    if state.library.collection(name).state != "reencoding":
-        state.library.check_encoder(name, info(state.encoder))
+    return JobDetail.new(job)
 
 
 async def _json(request: Request, state: State, runner: JobRunner, name: str) -> Job:
@@ -96,24 +72,16 @@ async def _json(request: Request, state: State, runner: JobRunner, name: str) ->
     except (ValueError, RecursionError):
         raise InvalidInput('The body is not JSON; it must look like {"path": "a folder"} or {"urls": ["https://..."]}.') from None
     if isinstance(body, dict) and "urls" in body:
-        return await state.run(runner.submit_urls, name, _validated(UrlImport, body).urls)
+        return await state.run(imports.submit_urls, runner, name, _validated(UrlImport, body).urls)
     path = _validated(FolderImport, body).path
-    resolve = own_folder if is_owner(request, state) else state.library.files.resolve_import_folder
-    return await state.run(runner.submit_folder, name, await state.run(resolve, path))
+    resolve = imports.own_folder if is_owner(request, state) else state.library.files.resolve_import_folder
+    return await state.run(lambda: imports.submit_folder(runner, name, resolve(path)))
 
 
 def is_owner(request: Request, state: State) -> bool:
     """Whether the request comes from the command line of the user who runs the server; only they can read the token."""
     given = request.headers.get(OWNER_HEADER, "")
     return state.owner_token is not None and hmac.compare_digest(given.encode(), state.owner_token.encode())
-
-
-def own_folder(path: str) -> Path:
-    """A folder that its owner names. Raises NotFound when there is none. Blocking."""
-    folder = Path(path).resolve()
-    if not folder.is_dir():
-        raise NotFound(f"There is no folder {path!r}.")
-    return folder
 
 
 def _validated(model: type[M], body: object) -> M:
@@ -124,50 +92,10 @@ def _validated(model: type[M], body: object) -> M:
 
 
 async def _uploads(request: Request, state: State, runner: JobRunner, name: str) -> Job:
-    try:
-        async with request.form(max_files=MAX_FILES, max_fields=MAX_FILES) as form:
-            return await state.run(_submit, form, state.library.files, runner, name)
-    except OSError as error:
-        raise StoreUnavailable(f"The upload cannot be stored: {error.strerror or error}. Nothing was imported.") from error
-
-
-def _submit(form: FormData, files: Files, runner: JobRunner, name: str) -> Job:
-    """Keep the files of a form on disk, then queue their import; all or nothing. Blocking."""
-    uploads = [value for key, value in form.multi_items() if key == "files" and isinstance(value, UploadFile) and value.filename]
-    if not uploads:
-        raise InvalidInput("Nothing to import: send pictures or zips as `files`.")
-    kept: list[Path] = []
-    try:
-        kept.extend(keep(upload, files) for upload in uploads)
-        return runner.submit_files(name, kept, [_label(upload) for upload in uploads])
-    except BaseException:
-        for path in kept:
-            with contextlib.suppress(OSError):
-                files.delete_upload(str(path))
-        raise
-
-
-def keep(upload: UploadFile, files: Files) -> Path:
-    """Write an upload to disk under a generated name, whatever it is: the import says what it cannot read. Blocking."""
-    source = upload.file
-    source.seek(0)
-    head = source.read(MAGIC)
-    source.seek(0)
-    if head.startswith((b"PK\3\4", b"PK\5\6")):
-        return archives.save_archive(source, files)
-    token = secrets.token_hex(16)
-    path = files.uploads / token[:2] / f"{token}.{(sniff(head) or 'unknown').lower()}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("xb") as target:
-        shutil.copyfileobj(source, target, 2**20)
-        target.flush()
-        os.fsync(target.fileno())
-    return path
-
-
-def _label(upload: UploadFile) -> str:
-    """The name that the sender gave, as text that every store takes."""
-    try:
-        return clean(upload.filename or "")[-1000:]
-    except ValueError:
-        return ascii(upload.filename)[-1000:]
+    async with request.form(max_files=MAX_FILES, max_fields=MAX_FILES) as form:
+        sent = [
+            (value.filename, value.file)
+            for key, value in form.multi_items()
+            if key == "files" and isinstance(value, UploadFile) and value.filename
+        ]
+        return await state.run(imports.submit_uploads, runner, state.library, name, sent)

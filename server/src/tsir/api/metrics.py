@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tsir.records import Collection, Job
+from tsir.jobs.model import STATES, Job
+from tsir.records import CollectionSummary
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Seconds: from a cached thumbnail to a cold query on a slow machine."""
@@ -33,12 +34,12 @@ class Metrics:
         for stage, milliseconds in took_ms.items():
             self.search.labels(stage).observe(milliseconds / 1000)
 
-    def exposition(self, collections: Sequence[Collection], jobs: Sequence[Job]) -> bytes:
+    def exposition(self, collections: Sequence[CollectionSummary], jobs: Sequence[Job]) -> bytes:
         """Everything in Prometheus' text format, with the library's state of this moment."""
         self.images.clear()
         for collection in collections:
             self.images.labels(collection.name).set(collection.count)
-        for state in ("queued", "running", "done", "failed", "cancelled"):
+        for state in STATES:
             self.jobs.labels(state).set(sum(job.state == state for job in jobs))
         return generate_latest(self.registry)
 

@@ -7,13 +7,15 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import APIRouter, Response
 
-from tsir.api.deps import EncoderDep, LibraryDep, RunDep, StateDep
+from tsir.api.deps import EncoderDep, JobsDep, LibraryDep, RunDep, StateDep
 from tsir.api.guard import is_loopback
-from tsir.api.schemas import Alive, EncoderOut, FilterField, Limits, Ready, SystemOut
+from tsir.api.schemas import Alive, FilterField, Limits, Ready, SystemOut
+from tsir.api.state import State
 from tsir.errors import TsirError
-from tsir.records import Collection
+from tsir.records import CollectionSummary
 from tsir.searching.query import MAX_LIMIT
-from tsir.services.opening import State
+from tsir.services import collections as service
+from tsir.services.views import EncoderOut
 from tsir.storage.filters import conditions
 
 router = APIRouter(tags=["system"])
@@ -51,25 +53,24 @@ async def _readiness(state: State) -> Ready:
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text format."}})
-async def metrics(state: StateDep, library: LibraryDep, run: RunDep) -> Response:
+async def metrics(state: StateDep, library: LibraryDep, jobs: JobsDep, run: RunDep) -> Response:
     """Counters and times for Prometheus."""
-    collections, jobs = await run(library.collections), await run(library.list_jobs, 1000)
-    return Response(state.metrics.exposition(collections, jobs), media_type="text/plain; version=0.0.4; charset=utf-8")
+    collections, newest = await run(library.collections), await run(jobs.list, 1000)
+    return Response(state.metrics.exposition(collections, newest), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 @router.get("/api/v1/system")
-async def system(state: StateDep, library: LibraryDep, encoder: EncoderDep, run: RunDep) -> SystemOut:
+async def system(state: StateDep, library: LibraryDep, jobs: JobsDep, encoder: EncoderDep, run: RunDep) -> SystemOut:
     """Versions, encoder, limits, import folders, counts and advice."""
     settings = state.settings
     collections = await run(library.collections)
-    working = {job.collection for job in await run(library.list_jobs, 100) if not job.over}
-    device = getattr(getattr(encoder, "encoder", encoder), "device", None) or settings.device
+    working = {job.collection for job in await run(jobs.list, 100) if not job.over}
     return SystemOut(
         version=_version("tsir"),
         versions={"python": platform.python_version(), **{name: _version(name) for name in PACKAGES if _version(name)}},
         encoder=EncoderOut(name=encoder.name, fingerprint=encoder.fingerprint, dim=encoder.dim),
-        default_weights=encoder.default_weights,
-        device=str(device),
+        default_weights=dict(encoder.default_weights),
+        device=encoder.device,
         vectors="milvus-lite" if settings.vectors_embedded else "milvus",
         catalog=settings.catalog_url.partition(":")[0].partition("+")[0],
         limits=Limits(
@@ -89,23 +90,14 @@ async def system(state: StateDep, library: LibraryDep, encoder: EncoderDep, run:
     )
 
 
-def advice(state: State, collections: list[Collection], working: set[str]) -> list[str]:
+def advice(state: State, collections: list[CollectionSummary], working: set[str]) -> list[str]:
     """What the person who runs this may want to change. `working`: collections with a job that is not over."""
     settings, found = state.settings, []
     if not is_loopback(settings.host) and not settings.keys:
         found.append("Everyone who reaches this server can read and change it: set API_KEYS.")
     if not settings.roots:
         found.append("No server folder may be imported: set IMAGE_ROOTS to allow some; uploads work without.")
-    found += filter(None, [state.library.advice(collections)])
-    for collection in collections:
-        try:
-            if collection.state != "reencoding":
-                state.encoders.of(collection)
-        except TsirError as error:
-            found.append(str(error))
-        if collection.pending and collection.name not in working:
-            found.append(f"{collection.pending} pictures of {collection.name!r} wait for their vectors: import their folder again.")
-    return found
+    return found + service.advice(state.library, state.encoders, collections, working)
 
 
 def _version(package: str) -> str:

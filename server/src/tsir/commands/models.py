@@ -20,9 +20,10 @@ from tsir.encoders.registry import load_encoder
 from tsir.encoders.weights import WeightsInfo, convert_weights, get_weights, list_weights, verify_weights
 from tsir.errors import InvalidInput, NotFound, TsirError
 from tsir.evaluation.evaluate import parse_weights, run_eval
-from tsir.importing.pipeline import least_sides, open_within
+from tsir.importing.reading import least_sides, open_within, photo_for
 from tsir.importing.scan import Item, scan
-from tsir.media.decode import open_sketch, photo_for
+from tsir.media.decode import open_sketch
+from tsir.media.durable import whole
 from tsir.settings import Settings
 
 T = TypeVar("T")
@@ -114,13 +115,10 @@ def _batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
 
 def _save(out: Path, names: Sequence[str], vectors: Vectors) -> None:
     """Whole or not at all."""
-    part = out.with_name(f"{out.name}.part")
     try:
-        with part.open("wb") as file:
+        with whole(out) as file:
             np.savez(file, names=np.array(names, dtype=np.str_), vectors=vectors)
-        part.replace(out)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise InvalidInput(f"{str(out)!r} cannot be written: {error.strerror or error}.") from error
 
 

@@ -14,10 +14,9 @@ from urllib.parse import quote
 
 import httpx
 
-from tsir.api.imports import OWNER_HEADER
-from tsir.api.schemas import JobDetail, JobOut, SearchResult
 from tsir.commands.terminal import Tell
 from tsir.errors import StoreUnavailable, TsirError
+from tsir.services.views import OWNER_HEADER, JobDetail, JobOut, SearchResult
 from tsir.settings import Settings
 
 NOTE = "server.json"

@@ -3,61 +3,39 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import typer
 
-from tsir.api.images import thumbnail
-from tsir.api.jobs import detail
-from tsir.api.schemas import JobDetail, JobOut, SearchResult
 from tsir.commands import remote
 from tsir.commands.terminal import following, print_json, report, say
-from tsir.encoders.loaded import Encoders, info, load_batched
-from tsir.errors import InvalidInput, NotFound
-from tsir.importing.mend import encode_unfinished
-from tsir.importing.pipeline import Progress, least_sides, open_within
-from tsir.jobs.runner import JobRunner
-from tsir.library.library import Library
-from tsir.media.decode import open_sketch, pixels_for
-from tsir.records import Image, Job, JobFailure
-from tsir.searching.query import Query, check_text
-from tsir.searching.search import search
+from tsir.errors import InvalidInput
+from tsir.jobs.model import Job, JobFailure
+from tsir.jobs.progress import Progress
+from tsir.services.check import check_library
+from tsir.services.imports import own_folder, submit_folder, submit_reencode
+from tsir.services.jobs import detail
+from tsir.services.opening import STOP_S, Service, opened
+from tsir.services.search import Question
+from tsir.services.search import find as search
+from tsir.services.views import JobDetail, JobOut, SearchResult
 from tsir.settings import Settings
-
-Submit = Callable[[JobRunner], Job]
-
-STOP_S = 30.0
-"""How long a job gets to finish its batch after Ctrl-C; what is cut off is done again."""
-
-
-@contextmanager
-def opened(settings: Settings) -> Iterator[tuple[Library, Encoders]]:
-    """The library and its encoders, for this process alone."""
-    encoders = Encoders(settings, load=load_batched)
-    with Library.open(settings) as library:
-        try:
-            yield library, encoders
-        finally:
-            encoders.close()
+from tsir.stopwatch import Stopwatch
 
 
 def load(settings: Settings, folder: Path, collection: str, *, watch: bool, as_json: bool) -> bool:
     """Import a folder; with `watch`, then whatever changes in it. Returns whether it ended well."""
-    folder = folder.expanduser().resolve()
-    if not folder.is_dir():
-        raise NotFound(f"There is no folder {str(folder)!r}.")
+    folder = own_folder(folder)
     server = remote.find(settings)
     if server is not None:
         return _load_by_server(server, folder, collection, watch, as_json)
-    with opened(settings) as (library, encoders):
-        library.create_collection(collection, info(encoders.main))
+    with opened(settings) as service:
+        service.library.create(collection, service.encoders.main.info)
         if watch:
-            _watch(library, encoders, settings, collection, folder)
+            _watch(service, collection, folder)
             return True
-        what = f"Importing {folder.name}"
-        return _run(library, encoders, settings, lambda runner: runner.submit_folder(collection, folder, here=True), what, as_json)
+        return _run(service, lambda: submit_folder(service.runner, collection, folder, here=True), f"Importing {folder.name}", as_json)
 
 
 def _load_by_server(server: remote.Server, folder: Path, collection: str, watch: bool, as_json: bool) -> bool:
@@ -78,7 +56,7 @@ def _load_by_server(server: remote.Server, folder: Path, collection: str, watch:
     return job.state == "done"
 
 
-def _watch(library: Library, encoders: Encoders, settings: Settings, collection: str, folder: Path) -> None:
+def _watch(service: Service, collection: str, folder: Path) -> None:
     from tsir.importing.watch import watch
 
     def tell(progress: Progress, failures: list[JobFailure]) -> None:
@@ -88,7 +66,9 @@ def _watch(library: Library, encoders: Encoders, settings: Settings, collection:
 
     say(f"Watching {folder}; Ctrl-C stops.")
     stop = threading.Event()
-    worker = threading.Thread(target=watch, args=(library, encoders.main, settings, collection, folder, stop), kwargs={"on_import": tell})
+    worker = threading.Thread(
+        target=watch, args=(service.library, service.encoders.main, service.settings, collection, folder, stop), kwargs={"on_import": tell}
+    )
     worker.start()
     try:
         while worker.is_alive():
@@ -110,22 +90,21 @@ def reencode(settings: Settings, collection: str, encoder: str, *, as_json: bool
             job = server.follow(server.reencode(collection, encoder), tell)
         report(job, as_json=as_json)
         return job.state == "done"
-    with opened(settings) as (library, encoders):
-        return _run(library, encoders, settings, lambda runner: runner.submit_reencode(collection, encoder), what, as_json)
+    with opened(settings) as service:
+        return _run(service, lambda: submit_reencode(service.runner, collection, encoder), what, as_json)
 
 
-def _run(library: Library, encoders: Encoders, settings: Settings, submit: Submit, what: str, as_json: bool) -> bool:
+def _run(service: Service, submit: Callable[[], Job], what: str, as_json: bool) -> bool:
     """Run one job in this process."""
-    runner = JobRunner(library, encoders.named, settings)
     try:
         with following(what, silent=as_json) as tell:
-            job = runner.run_now(submit(runner), on_progress=lambda job: tell(JobOut.of(job)))
+            job = service.runner.run_now(submit(), on_progress=lambda job: tell(JobOut.of(job)))
     except KeyboardInterrupt:
         say("Stopping; the next `tsir up`, `serve` or `load` goes on from here.")
         raise
     finally:
-        runner.stop(STOP_S)
-    report(detail(library, job), as_json=as_json)
+        service.runner.stop(STOP_S)
+    report(JobDetail.of_detail(detail(service.library, service.jobs, job)), as_json=as_json)
     return job.state == "done"
 
 
@@ -152,17 +131,18 @@ def find(
 def _find_here(
     settings: Settings, collection: str, words: dict[str, str], data: dict[str, bytes], like: int | None, limit: int
 ) -> SearchResult:
-    for name, value in words.items():
-        check_text(name, value, settings.max_text)
-    with opened(settings) as (library, encoders):
-        limits = {"max_bytes": settings.max_upload_bytes, "max_pixels": settings.max_pixels}
-        sketch = open_sketch(data["sketch"], **limits) if "sketch" in data else None
-        image = None
-        if "image" in data:
-            image = pixels_for(encoders.main, open_within(data["image"], settings, least_sides(encoders.main)))
-        text, not_text = words.get("text"), words.get("not_text")
-        query = Query(collection, text=text, not_text=not_text, sketch=sketch, image=image, like=like, limit=limit)
-        return SearchResult.of(search(library, encoders.of(library.collection(collection)), query))
+    question = Question(
+        collection,
+        text=words.get("text"),
+        not_text=words.get("not_text"),
+        sketch=data.get("sketch"),
+        image=data.get("image"),
+        like=like,
+        limit=limit,
+    )
+    with opened(settings) as service:
+        watch = Stopwatch()
+        return SearchResult.of(search(service.library, service.encoders, settings, question, watch), watch)
 
 
 def _read(path: Path, settings: Settings) -> bytes:
@@ -175,18 +155,9 @@ def _read(path: Path, settings: Settings) -> bytes:
 
 def check(settings: Settings, *, repair: bool, as_json: bool) -> bool:
     """Compare what is stored, and print what differs. Returns whether all is well (now)."""
-    with opened(settings) as (library, encoders):
-
-        def make_thumbnails(image: Image) -> bool:
-            try:
-                for size in library.files.SIZES:
-                    thumbnail(library, image, size, settings)
-            except NotFound:  # an unplugged disk, a full cache
-                return False
-            return True
-
-        found = library.check(repair, make_thumbnails)
-        mended, unreadable = encode_unfinished(library, encoders.of, settings) if repair else (0, [])
+    with opened(settings) as service:
+        checked = check_library(service, repair=repair)
+    found = checked.report
     if as_json:
         print_json(
             {
@@ -195,17 +166,17 @@ def check(settings: Settings, *, repair: bool, as_json: bool) -> bool:
                 "problems": list(found.problems),
                 "notes": list(found.notes),
                 "repaired": found.repaired,
-                "encoded": mended,
-                "unreadable": [{"path": failure.path, "reason": failure.reason} for failure in unreadable],
+                "encoded": checked.encoded,
+                "unreadable": [{"path": failure.path, "reason": failure.reason} for failure in checked.unreadable],
             }
         )
     else:
         typer.echo(f"{found.images:,} pictures, {found.vectors:,} vectors.")
         for line in (*found.problems, *found.notes):
             typer.echo(f"  {line}")
-        if mended:
-            typer.echo(f"  {mended:,} unfinished pictures were encoded.")
-        for failure in unreadable:
+        if checked.encoded:
+            typer.echo(f"  {checked.encoded:,} unfinished pictures were encoded.")
+        for failure in checked.unreadable:
             typer.echo(f"  cannot encode {failure.path}: {failure.reason}")
         ending = "All is well." if found.clean else "Mended." if found.repaired else "Mend it with `tsir check --repair`."
         typer.echo(ending)

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tsir.api.schemas import JobDetail, JobOut
+from tsir.services.views import JobDetail, JobOut
 from tsir.settings import Settings
 
 PLAIN_LINE_S = 5.0

@@ -27,7 +27,7 @@ _Call = tuple[Sequence[Any], "Future[Vectors]"]
 """The items of one caller, and where its rows go."""
 
 
-class Batched:
+class Batched(Encoder):
     """An Encoder around an encoder, for use from many threads at once.
 
     Small calls (queries) that arrive within `window_s` become one call per modality; each caller gets its own rows back, in its own
@@ -38,12 +38,12 @@ class Batched:
 
     def __init__(self, encoder: Encoder, *, window_s: float = WINDOW_S, max_batch: int = 32) -> None:
         self.encoder = encoder
-        self.name = encoder.name
-        self.fingerprint = encoder.fingerprint
-        self.dim = encoder.dim
-        self.default_weights = encoder.default_weights
+        self.info = encoder.info
+        self.photo_size = encoder.photo_size
         self.scaled_decode = encoder.scaled_decode
-        self.neutral: dict[str, Vectors] = getattr(encoder, "neutral", {})
+        self.device = encoder.device
+        self.default_weights = encoder.default_weights
+        self.neutral = encoder.neutral
         self._gate = _Gate()
         self._images = _Lane("images", encoder.images, self._gate, window_s, max_batch)
         self._sketches = _Lane("sketches", encoder.sketches, self._gate, window_s, max_batch)
@@ -70,9 +70,10 @@ class Batched:
         return lane.gathered(batch) if len(batch) <= SMALL else lane.sliced(batch)
 
     def close(self) -> None:
-        """Answer what is waiting, then stop the threads. Later calls raise EncoderUnavailable."""
+        """Answer what is waiting, stop the threads, then close the encoder. Later calls raise EncoderUnavailable."""
         for lane in (self._images, self._sketches, self._texts):
             lane.close()
+        self.encoder.close()
 
 
 class _Gate:

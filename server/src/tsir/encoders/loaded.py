@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 from tsir.encoders.base import Encoder
-from tsir.errors import EncoderMismatch
-from tsir.records import Collection, EncoderInfo
+from tsir.errors import encoder_mismatch
+from tsir.records import CollectionState, EncoderInfo
 from tsir.settings import Settings
 
+
+class Served(Protocol):
+    """A collection, as far as it matters which encoder made its vectors."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def encoder(self) -> EncoderInfo: ...
+    @property
+    def state(self) -> CollectionState: ...
+
+
 Load = Callable[[Settings], Encoder]
-
-
-def info(encoder: Encoder) -> EncoderInfo:
-    """What a collection remembers of its encoder."""
-    return EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim)
 
 
 def load_batched(settings: Settings) -> Encoder:
@@ -53,7 +61,7 @@ class Encoders:
                 self._loaded[name] = self._loaded.setdefault(encoder.name, encoder)
             return self._loaded[name]
 
-    def of(self, collection: Collection) -> Encoder:
+    def of(self, collection: Served) -> Encoder:
         """The encoder whose vectors the collection serves now.
 
         That is the running one, or one that is loaded because the collection moves to or from it. Raises EncoderMismatch otherwise.
@@ -66,24 +74,10 @@ class Encoders:
             encoder = self.named(wanted.name)
             if encoder.fingerprint == wanted.fingerprint:
                 return encoder
-        raise mismatch(collection, self.main)
+        raise encoder_mismatch(collection.name, wanted, self.main.info)
 
     def close(self) -> None:
         """Release what the encoders hold."""
         for encoder in {id(encoder): encoder for encoder in self._loaded.values()}.values():
-            close = getattr(encoder, "close", None)
-            if callable(close):
-                close()
+            encoder.close()
         self._loaded.clear()
-
-
-def mismatch(collection: Collection, running: Encoder) -> EncoderMismatch:
-    """The error for a collection of another encoder: names both, and the command that re-encodes."""
-    built, name = collection.encoder, collection.name
-    described = f"{built.name!r}" if built.name != running.name else f"{built.name!r} with other weights ({built.fingerprint})"
-    before = " and the WEIGHTS that it was built with" if built.name == running.name else ""
-    other = f"{running.name!r}" if built.name != running.name else f"{running.name!r} ({running.fingerprint})"
-    return EncoderMismatch(
-        f"The collection {name!r} was built with the encoder {described}, but the one that runs is {other}. "
-        f"Re-encode it with `tsir reencode {name} --encoder {running.name}`, or start with MODEL={built.name}{before}."
-    )

@@ -19,6 +19,7 @@ from tsir.encoders.task_former.checkpoint import fingerprint
 from tsir.encoders.towers import CLIP_MEAN, CLIP_STD, Method, PixelTower, Tokens, TokenTower, TowerEncoder
 from tsir.encoders.weights import is_url, models_folder
 from tsir.errors import EncoderUnavailable, InvalidInput
+from tsir.records import EncoderInfo
 from tsir.settings import Settings
 
 PREFIX = "open_clip:"
@@ -58,9 +59,8 @@ def load(settings: Settings) -> TowerEncoder:
     graphs = graph.build(plan, modules, folder, compile_on_gpu=settings.torch_compile)
     dim = graphs["texts"](tokenize(["a"])).shape[1]
     return TowerEncoder(
-        name,
-        mark,
-        dim,
+        EncoderInfo(name, mark, dim),
+        plan.device,
         images=graphs["images"],
         sketches=graphs["images"],
         texts=graphs["texts"],

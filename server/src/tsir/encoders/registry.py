@@ -1,20 +1,68 @@
-"""Name -> encoder. Importing this module imports no model and no torch."""
+"""Name -> encoder: ONE table, open to other packages. Importing this module imports no model and no torch.
+
+Another package brings an encoder by an entry point of the group `tsir.encoders`, whose name is what MODEL takes and whose object is a
+function `load(settings) -> Encoder`:
+
+    [project.entry-points."tsir.encoders"]
+    my-encoder = "my_package.encoder:load"
+"""
 
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
+import logging
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
 
 from tsir.encoders.base import Encoder
 from tsir.errors import EncoderUnavailable, InvalidInput
 from tsir.settings import Settings
 
-OPEN_CLIP = "open_clip:"
+log = logging.getLogger(__name__)
+
+GROUP = "tsir.encoders"
+
+EXTRAS = {"torch": ("torch", "open_clip", "safetensors")}
+"""Modules that an extra installs and encoders need."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One encoder, or a family of them."""
+
+    name: str
+    """What MODEL takes; of a family, whose name ends with a colon, what MODEL begins with."""
+    load: str
+    """"module:function" of a function from Settings to the encoder; imported when it is loaded."""
+    members: str = ""
+    """What follows the name of a family."""
+    extra: str | None = None
+    """Which of EXTRAS it needs."""
+    settings: frozenset[str] = frozenset()
+    """Which of OPTIONS it heeds."""
+
+    def matches(self, model: str) -> bool:
+        return model.startswith(self.name) if self.name.endswith(":") else model == self.name
+
+
+OPTIONS = frozenset({"weights", "device", "runtime", "precision", "torch_compile", "sketch_fit", "missing_part"})
+"""The settings that are about encoders."""
+
+TABLE = (
+    Entry("lite", "tsir.encoders.lite.encoder:from_settings", settings=frozenset({"weights", "device"})),
+    Entry("task-former", "tsir.encoders.task_former.encoder:load", extra="torch", settings=OPTIONS),
+    Entry("open_clip:", "tsir.encoders.open_clip:load", members="ARCH/TAG", extra="torch", settings=OPTIONS),
+)
+
+
+def entries() -> tuple[Entry, ...]:
+    """The encoders of this package, then those of others."""
+    return (*TABLE, *(Entry(point.name, point.value) for point in sorted(entry_points(group=GROUP))))
 
 
 def encoder_names() -> tuple[str, ...]:
-    """What MODEL may be; the last stands for every architecture and tag of open_clip."""
-    return ("lite", "task-former", f"{OPEN_CLIP}ARCH/TAG")
+    """What MODEL may be; of a family with what its members are called by."""
+    return tuple(entry.name + entry.members for entry in entries())
 
 
 def load_encoder(settings: Settings) -> Encoder:
@@ -23,30 +71,28 @@ def load_encoder(settings: Settings) -> Encoder:
     Raises InvalidInput for an unknown name, EncoderUnavailable when weights, an extra or the device are missing.
     """
     name = settings.model.strip()
-    if name == "lite":
-        from tsir.encoders import lite
-
-        if settings.weights is None:
-            return lite.load(device=settings.device)
-        return lite.load(device=settings.device, folder=Path(settings.weights).expanduser())
-    if name == "task-former":
-        need_torch(f"The encoder {name!r}")
-        from tsir.encoders.task_former import encoder as task_former
-
-        return task_former.load(settings)
-    if name.startswith(OPEN_CLIP):
-        need_torch(f"The encoder {name!r}")
-        from tsir.encoders import open_clip
-
-        return open_clip.load(settings)
-    raise InvalidInput(f"There is no encoder {name!r}. MODEL can be: {', '.join(encoder_names())}.")
+    entry = next((entry for entry in entries() if entry.matches(name)), None)
+    if entry is None:
+        raise InvalidInput(f"There is no encoder {name!r}. MODEL can be: {', '.join(encoder_names())}.")
+    if entry.extra:
+        need_extra(entry.extra, f"The encoder {name!r}")
+    if entry in TABLE and (idle := sorted((OPTIONS & settings.model_fields_set) - entry.settings)):
+        log.info("The encoder %r does not use %s.", name, ", ".join(map(str.upper, idle)))
+    try:
+        load = EntryPoint(entry.name, entry.load, GROUP).load()
+    except Exception as error:  # whatever importing a stranger's module raises
+        raise EncoderUnavailable(f"The encoder {name!r} ({entry.load}) cannot be imported: {error or type(error).__name__}.") from error
+    encoder = load(settings)
+    if not isinstance(encoder, Encoder):
+        raise EncoderUnavailable(f"What {entry.load} loads is no encoder: it must be a subclass of tsir.encoders.base.Encoder.")
+    return encoder
 
 
-def need_torch(what: str) -> None:
+def need_extra(extra: str, what: str) -> None:
     """Raise EncoderUnavailable with the command that installs the extra, unless it is installed. `what` starts the sentence."""
-    missing = [module for module in ("torch", "open_clip", "safetensors") if importlib.util.find_spec(module) is None]
+    missing = [module for module in EXTRAS[extra] if importlib.util.find_spec(module) is None]
     if missing:
         raise EncoderUnavailable(
             f"{what} needs {', '.join(missing)}, which is not installed. "
-            "Run `make setup EXTRAS=torch`, or use MODEL=lite, which needs nothing more."
+            f"Run `make setup EXTRAS={extra}`, or use MODEL=lite, which needs nothing more."
         )

@@ -13,9 +13,10 @@ from PIL.Image import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tsir.encoders.base import Vectors, unit
+from tsir.encoders.base import Encoder, Vectors, unit
 from tsir.encoders.geometry import Geometry, pixels
 from tsir.encoders.graph import Graph
+from tsir.records import EncoderInfo
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -65,17 +66,13 @@ class Method(nn.Module):
         return getattr(self.model, self.name)(x)
 
 
-class TowerEncoder:
-    """An Encoder made of three graphs. See `tsir.encoders.base.Encoder`."""
-
-    scaled_decode = False
-    """A reduced JPEG decode changes the vectors, which are to equal the authors'."""
+class TowerEncoder(Encoder):
+    """An Encoder made of three graphs. Photos are decoded in full: its vectors are to equal the authors'."""
 
     def __init__(
         self,
-        name: str,
-        fingerprint: str,
-        dim: int,
+        info: EncoderInfo,
+        device: str,
         *,
         images: Graph,
         sketches: Graph,
@@ -85,18 +82,15 @@ class TowerEncoder:
         sketch: Geometry,
         blank: bool = False,
     ) -> None:
-        self.name = name
-        self.fingerprint = fingerprint
-        self.dim = dim
-        self.default_weights = {"text": 1.0, "sketch": 1.0, "image": 1.0, "not_text": -0.5}
+        self.info = info
+        self.device = device
+        self.photo_size = photo.size
         self._images = images
         self._sketches = sketches
         self._texts = texts
         self._tokenize = tokenize
         self._photo = photo
         self._sketch = sketch
-        self.neutral: dict[str, Vectors] = {}
-        """Vectors [dim] that stand for a missing text or sketch; empty when the other part is searched for alone."""
         if blank:
             self.neutral = {
                 "text": self.texts([""])[0],

@@ -152,9 +152,9 @@ def convert_weights(source: Path, target: Path, precision: Literal["fp16", "fp32
         raise InvalidInput(f"The precision {precision!r} is unknown: use fp16 or fp32.")
     if target.exists() and source.exists() and target.samefile(source):
         raise InvalidInput("The converted weights need a file of their own: choose another name.")
-    from tsir.encoders.registry import need_torch
+    from tsir.encoders.registry import need_extra
 
-    need_torch("Converting weights")
+    need_extra("torch", "Converting weights")
     import torch
     from safetensors.torch import save_file
 

@@ -168,9 +168,9 @@ def _pictures(folder: Path | None, number: int) -> list[Image]:
 
 
 def _files(folder: Path) -> list[Path]:
-    from tsir.media.decode import SUFFIXES
+    from tsir.media.formats import is_picture_name
 
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()) if folder.is_dir() else []
+    files = sorted(path for path in folder.rglob("*") if is_picture_name(path.name) and path.is_file()) if folder.is_dir() else []
     if not files:
         raise InvalidInput(f"{folder} is not a folder with pictures.")
     return files
@@ -201,9 +201,11 @@ def run_import(
     so a running server is not in the way; stores that are servers are used as they are. Raises InvalidInput when the folder has no
     pictures.
     """
-    from tsir.jobs.runner import JobRunner
+    from tsir.encoders.loaded import Encoders
+    from tsir.jobs.model import Job
     from tsir.library.library import Library
-    from tsir.records import EncoderInfo, Job
+    from tsir.services.imports import submit_folder
+    from tsir.services.jobs import make_runner
 
     files = _files(folder)
     with tempfile.TemporaryDirectory(prefix="tsir-bench-") as scratch:
@@ -212,19 +214,19 @@ def run_import(
         own = settings.model_copy(update={"data_dir": Path(scratch) / "data", "upload_path": None, "image_roots": str(source)})
         name = f"bench_{uuid4().hex[:12]}"
         with Library.open(own) as library:
-            library.create_collection(name, EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim))
-            runner = JobRunner(library, lambda model: encoder, own)
+            library.create(name, encoder.info)
+            runner = make_runner(library, Encoders(own, encoder), own)
 
             def tell(job: Job) -> None:
                 say("importing", (job.done + job.skipped + job.failed) / number)
 
             try:
                 begun = time.perf_counter()
-                job = runner.run_now(runner.submit_folder(name, source), on_progress=tell)
+                job = runner.run_now(submit_folder(runner, name, source), on_progress=tell)
                 seconds = time.perf_counter() - begun
             finally:
                 runner.stop()
-                library.drop_collection(name)
+                library.drop(name)
         row: dict[str, Any] = {
             "pictures": job.done,
             "failed": job.failed,
@@ -294,7 +296,7 @@ def run_store(
 
 def _index_for(size: int, embedded: bool) -> str:
     """What a library of that size has."""
-    from tsir.library.library import FLAT_LIMIT
+    from tsir.library.stores import FLAT_LIMIT
 
     return "FLAT" if embedded or size <= FLAT_LIMIT else "HNSW"
 

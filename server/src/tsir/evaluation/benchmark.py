@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tsir.errors import InvalidInput
-from tsir.media.decode import SUFFIXES
+from tsir.media.formats import is_picture_name
 
 SHOWN_PROBLEMS = 10  # a file of the wrong kind has a problem on every line; the first few tell
 
@@ -75,7 +75,7 @@ def read_benchmark(images: Path, queries: Path) -> Benchmark:
 def _gallery(images: Path) -> tuple[str, ...]:
     if not images.is_dir():
         raise InvalidInput(f"{images} is not a folder: give the folder with the pictures that are searched.")
-    files = (path.relative_to(images) for path in images.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    files = (path.relative_to(images) for path in images.rglob("*") if is_picture_name(path.name) and path.is_file())
     names = sorted(path.as_posix() for path in files if not any(part.startswith(".") for part in path.parts))
     if not names:
         raise InvalidInput(f"{images} holds no pictures: give the folder with the pictures that are searched.")

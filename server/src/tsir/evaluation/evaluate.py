@@ -18,22 +18,22 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image as PILImage
 from PIL.Image import Image
 from rich.table import Table
 
-from tsir.encoders.base import Encoder, Vectors, alone, unit
+from tsir.encoders.base import Encoder, Vectors
 from tsir.errors import InvalidImage, InvalidInput, TooLarge
 from tsir.evaluation import metrics
 from tsir.evaluation.benchmark import Benchmark, Query, read_benchmark
-from tsir.media.decode import open_picture, open_sketch, photo_for
+from tsir.importing.reading import least_sides, photo_for
+from tsir.media.decode import open_picture, open_sketch
+from tsir.searching.fusion import alone, fuse, weight
 
 MODALITIES = ("text", "sketch", "both")
 TOP = 10  # hits kept for the report
 BATCH = 32  # where the encoders' throughput levels off
 MAX_BYTES = 2**30  # a benchmark is one's own data; the limit only keeps a stray film or disk image out of memory
 MAX_PIXELS = 200_000_000
-LONG_SIDE = 768  # px that an import keeps for the large thumbnail
 QUERIES_AT_ONCE = 128  # rows of the score table held at a time: 128 x 100,000 pictures is 50 MB
 
 Progress = Callable[[int, int], None]
@@ -185,19 +185,18 @@ def run_eval(
 
     vectors = {"text": alone(encoder, "text", text_vectors), "sketch": alone(encoder, "sketch", sketch_vectors)}
     if "both" in asked:
-        vectors["both"] = unit(mix["text"] * text_vectors + mix["sketch"] * sketch_vectors)
+        vectors["both"] = fuse([(text_vectors, mix["text"]), (sketch_vectors, mix["sketch"])])
     measured = {name: _measure(benchmark, gallery, vectors[name], rows) for name, rows in asked.items()}
     return Report(benchmark, encoder.name, encoder.fingerprint, mix, measured, seconds, unreadable)
 
 
 def _weights(encoder: Encoder, chosen: Mapping[str, float]) -> dict[str, float]:
-    mix = {part: float(encoder.default_weights.get(part, 1.0)) for part in ("text", "sketch")}
-    for part, weight in chosen.items():
+    mix = {part: weight(encoder, part, chosen) for part in ("text", "sketch")}
+    for part, value in chosen.items():
         if part not in mix:
             raise InvalidInput(f"There is no weight {part!r} here: a benchmark query has text and sketch.")
-        if not math.isfinite(weight):
+        if not math.isfinite(value):
             raise InvalidInput(f"The weight of {part} must be a finite number.")
-        mix[part] = float(weight)
     if not any(mix.values()):
         raise InvalidInput("At least one of the weights of text and sketch must not be 0.")
     return mix
@@ -238,8 +237,7 @@ def _gallery(benchmark: Benchmark, encoder: Encoder, count: _Count) -> tuple[Vec
     wanted = {place for query in benchmark.queries for place in query.targets}
     vectors = np.full((len(benchmark.names), encoder.dim), np.nan, dtype=np.float32)
     unreadable: dict[str, str] = {}
-    short = max(encoder.prepare_photo(PILImage.new("RGB", (1024, 1024))).size) if encoder.scaled_decode else None
-    photos = _ahead(lambda place: _photo(benchmark.path(place), encoder, short), range(len(benchmark.names)))
+    photos = _ahead(lambda place: _photo(benchmark.path(place), encoder), range(len(benchmark.names)))
     for places in _batches(range(len(benchmark.names))):
         read: dict[int, Image] = {}
         for place, photo in zip(places, islice(photos, len(places)), strict=True):
@@ -254,9 +252,9 @@ def _gallery(benchmark: Benchmark, encoder: Encoder, count: _Count) -> tuple[Vec
     return vectors, unreadable
 
 
-def _photo(path: Path, encoder: Encoder, short: int | None) -> Image | str:
+def _photo(path: Path, encoder: Encoder) -> Image | str:
     """The model's pixels, decoded at a reduced size where imports do so too; or the reason why there are none."""
-    long = max(short, LONG_SIDE) if short else None
+    short, long = least_sides(encoder) or (None, None)
     try:
         picture = open_picture(path, max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS, min_side=short, min_long_side=long)
         return photo_for(encoder, picture)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -12,8 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from tsir.errors import InvalidInput, TooLarge, TsirError
-from tsir.importing.scan import IGNORED_FOLDERS, is_picture_name
+from tsir.importing.scan import IGNORED_FOLDERS
 from tsir.media.files import Files
+from tsir.media.formats import is_picture_name
 
 SUFFIX = ".zip"
 MAX_MEMBERS = 100_000
@@ -27,25 +25,7 @@ MAX_RATIO, RATIO_FROM_BYTES = 200, 4 * 2**20
 
 def save_archive(file: BinaryIO, files: Files) -> Path:
     """Keep an uploaded zip on disk, beside the uploaded pictures, until its job is over. It is safe there when this returns."""
-    return save_stream(file, files, SUFFIX)
-
-
-def save_stream(file: BinaryIO, files: Files, suffix: str) -> Path:
-    """Keep an upload of any size under a generated name. It is on disk, also after a power cut, when this returns."""
-    name = secrets.token_hex(16)
-    path = files.uploads / name[:2] / (name + suffix)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("xb") as target:
-        shutil.copyfileobj(file, target, 2**20)
-        target.flush()
-        os.fsync(target.fileno())
-    for folder in (path.parent, files.uploads):  # their entries, too
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    return path
+    return files.uploads.save(file, SUFFIX)
 
 
 def is_archive(path: Path) -> bool:

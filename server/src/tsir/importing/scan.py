@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from tsir.media.decode import SUFFIXES
-from tsir.records import FileStat, JobFailure
+from tsir.jobs.model import JobFailure
+from tsir.media.formats import is_picture_name
+from tsir.paging import chunks
+from tsir.records import FileStat
 
 BATCH = 500
 """Files per batch: one catalog query each."""
@@ -37,14 +39,7 @@ def scan(folder: Path, roots: Sequence[Path] = ()) -> Iterator[Batch]:
     Hidden files and folders are left out. Links are followed where they stay inside the folder or one of `roots`; what they lead to is
     seen after the rest, and no folder is visited twice.
     """
-    batch: list[Item | JobFailure] = []
-    for found in _walk(folder, (folder.resolve(), *roots)):
-        batch.append(found)
-        if len(batch) >= BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    return chunks(_walk(folder, (folder.resolve(), *roots)), BATCH)
 
 
 def count(folder: Path, roots: Sequence[Path], stopped: Callable[[], bool]) -> int | None:
@@ -91,11 +86,6 @@ def _walk(folder: Path, roots: Sequence[Path]) -> Iterator[Item | JobFailure]:
             except OSError as error:  # gone meanwhile, or a link to nowhere
                 yield JobFailure(printable(entry.path), f"The file cannot be read: {error.strerror or error}.")
         own.extend(reversed(folders))
-
-
-def is_picture_name(name: str) -> bool:
-    """Whether a file's name promises a picture."""
-    return os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
 
 
 def item(path: str, stat: os.stat_result, name: str | None = None) -> Item | JobFailure:

@@ -6,18 +6,20 @@ Files that a job makes get names that follow from the job, so that doing the job
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tsir.errors import InvalidImage, TsirError
 from tsir.importing import archives
 from tsir.importing.scan import Batch, Item, item, printable
 from tsir.importing.urls import IPAddress, fetch
-from tsir.media.decode import READABLE, sniff
-from tsir.media.files import SUFFIXES, Files, write_atomic
-from tsir.records import JobFailure
+from tsir.jobs.line import in_order
+from tsir.jobs.model import JobFailure
+from tsir.media.durable import TEMPORARY, write_atomic
+from tsir.media.files import Files
+from tsir.media.formats import READABLE, sniff
+from tsir.paging import chunks
 
 BATCH = 50
 FETCHES = 4
@@ -26,13 +28,7 @@ FETCHES = 4
 
 def files(entries: Sequence[tuple[str, str]], store: Files, key: str, max_bytes: int) -> Iterator[Batch]:
     """Files given as (path, the name their owner knows), zips among them unpacked into the uploads."""
-    batch: list[Item | JobFailure] = []
-    for found in _files(entries, store, key, max_bytes):
-        batch.append(found)
-        if len(batch) >= BATCH:
-            yield batch
-            batch = []
-    yield batch
+    return chunks(_files(entries, store, key, max_bytes), BATCH)
 
 
 def _files(entries: Sequence[tuple[str, str]], store: Files, key: str, max_bytes: int) -> Iterator[Item | JobFailure]:
@@ -57,11 +53,12 @@ def urls(
 ) -> Iterator[Batch]:
     """Pictures behind URLs, fetched a few at a time into the uploads, in order."""
 
-    def get(position: int, url: str) -> Item | JobFailure:
+    def get(entry: tuple[int, str]) -> Item | JobFailure:
+        position, url = entry
         token = f"{key}:{position}:{url}"
         bare = _path(store, token, "")
         for kept in bare.parent.glob(f"{bare.name}.*"):
-            if kept.suffix != ".tmp":
+            if kept.suffix != TEMPORARY:
                 return _stat(kept, url)
         try:
             return _kept(fetch(url, max_bytes=max_bytes, allowed=allowed, stopped=stopped), url, store, token)
@@ -69,21 +66,16 @@ def urls(
             return JobFailure(url, str(error))
 
     pool = ThreadPoolExecutor(FETCHES, thread_name_prefix="fetch")
-    running: deque[Future[Item | JobFailure]] = deque()
     try:
-        for position, url in enumerate(addresses):
-            running.append(pool.submit(get, position, url))
-            if len(running) >= 2 * FETCHES:
-                yield [running.popleft().result()]
-        while running:
-            yield [running.popleft().result()]
+        for found in in_order(pool, get, enumerate(addresses), 2 * FETCHES):
+            yield [found]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _path(store: Files, token: str, suffix: str) -> Path:
     name = hashlib.sha256(token.encode(errors="replace")).hexdigest()[:32]
-    return store.uploads / name[:2] / (name + suffix)
+    return store.uploads.place(name, suffix)
 
 
 def _kept(data: bytes, name: str, store: Files, token: str) -> Item | JobFailure:
@@ -93,7 +85,7 @@ def _kept(data: bytes, name: str, store: Files, token: str) -> Item | JobFailure
         return JobFailure(
             name, str(InvalidImage(f"This is not a picture: the content is not {READABLE}." if data else "The file is empty."))
         )
-    path = _path(store, token, SUFFIXES.get(kind, f".{kind.lower()}"))
+    path = _path(store, token, kind.suffixes[0])
     if not path.exists():
         write_atomic(path, data, durable=True)
     return _stat(path, name)

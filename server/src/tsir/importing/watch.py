@@ -11,11 +11,15 @@ import watchfiles
 
 from tsir.encoders.base import Encoder
 from tsir.errors import InvalidInput, NotFound
-from tsir.importing.pipeline import Import, Progress, Workshop, chunks
-from tsir.importing.scan import BATCH, IGNORED_FOLDERS, Batch, Item, is_picture_name, item, scan
+from tsir.importing.pipeline import Import
+from tsir.importing.scan import BATCH, IGNORED_FOLDERS, Batch, Item, item, scan
+from tsir.importing.workshop import Workshop
 from tsir.jobs.line import Line, Stopped
+from tsir.jobs.model import JobFailure
+from tsir.jobs.progress import Progress
 from tsir.library.library import Library
-from tsir.records import JobFailure
+from tsir.media.formats import is_picture_name
+from tsir.paging import chunks
 from tsir.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -42,7 +46,7 @@ def watch(
     is away. Raises InvalidInput for a folder that cannot be watched, what the encoder raises, and errors of the library other than
     StoreUnavailable.
     """
-    workshop = Workshop(settings)
+    workshop = Workshop(library, settings)
     with Line() as line:
         threading.Thread(target=_stop_with, args=(stop, line), name="watch-stop", daemon=True).start()
         try:
@@ -70,10 +74,10 @@ def watch(
                     continue
                 progress = Progress()
                 current = line.patiently(library.collection, collection)
-                Import(library, encoder, settings, workshop, current, progress, line).run(batches)
+                Import(workshop, current, encoder, progress, line).run(batches)
                 if sweep is not None:
                     try:
-                        swept = line.patiently(library.mark_missing, collection, sweep)
+                        swept = line.patiently(current.sweep, sweep)
                         if swept.images:
                             log.info("%d pictures vanished from %s.", swept.images, sweep)
                     except NotFound as error:

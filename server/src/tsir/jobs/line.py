@@ -1,20 +1,22 @@
-"""What lets the stages of an import overlap: an iterator that runs ahead in its own thread, and a stop that wakes everyone."""
+"""What lets the stages of a job overlap: iterators that run ahead in threads of their own, and a stop that wakes everyone."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
 from types import TracebackType
 from typing import Generic, ParamSpec, TypeVar
 
 from tsir.errors import StoreUnavailable
 
+A = TypeVar("A")
 T = TypeVar("T")
 P = ParamSpec("P")
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 3.0
-"""Between two attempts to reach a store that is away: an import goes on this soon after it is back."""
+"""Between two attempts to reach a store that is away: a job goes on this soon after it is back."""
 
 
 class Stopped(Exception):
@@ -57,7 +59,10 @@ class Line:
         return self._stop.is_set()
 
     def patiently(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call until the stores answer. The call must be idempotent. Raises Stopped, and what the call raises otherwise."""
+        """Call until the stores answer. The call must be idempotent. Raises Stopped, and what the call raises otherwise.
+
+        Only StoreUnavailable is waited for: what a store refuses, it would refuse for ever.
+        """
         wait = FIRST_WAIT_S
         while not self._stop.is_set():
             try:
@@ -128,3 +133,21 @@ class Ahead(Generic[T]):
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+
+def in_order(pool: Executor, call: Callable[[A], T], items: Iterable[A], window: int) -> Iterator[T]:
+    """Results of a call on each item, by the pool's threads, in the order of the items.
+
+    At most `window` calls are under way or wait for their result to be taken, so that memory stays bounded. Raises what a call raises.
+    """
+    running: deque[Future[T]] = deque()
+    try:
+        for item in items:
+            running.append(pool.submit(call, item))
+            if len(running) >= window:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+    finally:
+        for future in running:
+            future.cancel()

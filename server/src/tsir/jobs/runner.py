@@ -1,27 +1,21 @@
-"""Imports and re-encodings as jobs: they live in the catalog, survive restarts and outages, and several run side by side."""
+"""Runs jobs in this process: they live in the catalog, survive restarts and outages, and several run side by side."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
-from tsir.encoders.base import Encoder
-from tsir.errors import EncoderMismatch, InvalidInput, StoreUnavailable, TsirError
-from tsir.importing import archives, sources
-from tsir.importing.pipeline import Import, Progress, Workshop
-from tsir.importing.reencode import reencode
-from tsir.importing.scan import Batch, count, printable, scan
-from tsir.importing.urls import IPAddress, is_public
+from tsir.errors import NotFound, StoreUnavailable, TsirError
+from tsir.jobs.kinds import Again, Kind, Kinds, S, T, Work
 from tsir.jobs.line import FIRST_WAIT_S, LONGEST_WAIT_S, Line, Stopped
+from tsir.jobs.model import Event, Job, JobState
+from tsir.jobs.progress import Progress
+from tsir.jobs.store import Jobs
 from tsir.jobs.workers import worker_name
-from tsir.library.library import Library
-from tsir.records import Collection, EncoderInfo, Job, JobKind, JobState
-from tsir.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -35,38 +29,24 @@ HEARTBEAT_S = 0.9
 """Between two signs of life when nothing moved; also how soon a cancel from elsewhere is seen."""
 
 
-class _Again(Exception):
-    """The job must be taken up anew, from its beginning."""
-
-
 @dataclass
 class _Running:
     job: Job
     line: Line = field(default_factory=Line)
     thread: threading.Thread | None = None
+    refused: TsirError | None = None
+    """Why the catalog does not take the job's progress."""
 
 
 class JobRunner:
-    """Runs the jobs of a library in this process. Safe to use from many threads.
+    """Claims jobs, runs them, and tells the catalog how they go. Safe to use from many threads."""
 
-    `encoders` gives the encoder of a name, as `Encoder.name` and MODEL call it; it may raise EncoderUnavailable. `allowed` decides which
-    addresses pictures may be fetched from (other than the public ones: for tests).
-    """
-
-    def __init__(
-        self,
-        library: Library,
-        encoders: Callable[[str], Encoder],
-        settings: Settings,
-        *,
-        allowed: Callable[[IPAddress], bool] = is_public,
-    ) -> None:
+    def __init__(self, jobs: Jobs, kinds: Kinds[T], tools: T) -> None:
+        """`tools` is what the kinds work with; it is closed by `stop`."""
         self.worker = worker_name()
-        self._library = library
-        self._encoders = encoders
-        self._settings = settings
-        self._allowed = allowed
-        self._workshop = Workshop(settings)
+        self.jobs = jobs
+        self.kinds: Kinds[Any] = kinds
+        self._tools: Any = tools
         self._running: dict[int, _Running] = {}
         self._lock = threading.Lock()
         self._claiming = threading.Lock()
@@ -78,59 +58,30 @@ class JobRunner:
 
     # Asking for work
 
-    def submit_folder(self, name: str, path: Path, *, here: bool = False) -> Job:
-        """Import a folder of this server; pictures that vanished from it are forgotten at the end.
+    def submit(self, collection: str, kind: Kind[S, Any], spec: S, *, here: bool = False, once: bool = False) -> Job:
+        """Queue work on a collection. Raises NotFound when there is no such collection.
 
-        Returns the job that is at it already, if there is one. Whether the folder may be imported is for the caller to check
-        (`Files.resolve_import_folder`). With `here` this process starts at once: for folders that other workers may not see.
+        With `here` this process starts at once: for what other workers may not see. With `once` returns the job that is at the very same
+        work already, if there is one.
         """
-        folder = str(path)
-        if printable(folder) != folder:
-            raise InvalidInput("The folder's name is not valid Unicode (UTF-8): rename it.")
-        for job in self._library.list_jobs(100, name):
-            if job.spec.get("folder") == folder and not job.over and not job.cancelling:
+        if kind not in self.kinds:
+            raise ValueError(f"Jobs of the kind {kind.name!r} are not run here.")
+        stored = spec.model_dump(mode="json")
+        for job in self.jobs.list(100, collection) if once else ():
+            if (job.kind, dict(job.spec)) == (kind.name, stored) and not job.over and not job.cancelling:
                 return job
-        return self._submit(name, {"folder": folder}, here=here)
-
-    def submit_files(self, name: str, paths: Sequence[Path], names: Sequence[str] | None = None) -> Job:
-        """Import files: pictures and zips of pictures. `names` is what their owner calls them, for the list of failures.
-
-        Uploaded files (`Files.save_upload`, `archives.save_archive`) belong to the job from now on: what turns out to be no picture, and
-        zips when they are unpacked, are deleted.
-        """
-        if not paths:
-            raise InvalidInput("Nothing to import: give at least one file.")
-        names = [printable(name) for name in names] if names is not None else [printable(str(path)) for path in paths]
-        return self._submit(name, {"files": [[str(path), label] for path, label in zip(paths, names, strict=True)]})
-
-    def submit_urls(self, name: str, urls: Sequence[str]) -> Job:
-        """Fetch pictures from the web and import them."""
-        addresses = list(dict.fromkeys(url.strip() for url in urls if url.strip()))
-        if not addresses:
-            raise InvalidInput("Nothing to import: give at least one URL.")
-        return self._submit(name, {"urls": addresses})
-
-    def submit_reencode(self, name: str, encoder: str) -> Job:
-        """Encode a collection anew with the encoder of that name; the old vectors serve until all new ones are there."""
-        for job in self._library.list_jobs(100, name):
-            if job.kind == "reencode" and job.spec.get("encoder") == encoder and not job.over and not job.cancelling:
-                return job
-        return self._submit(name, {"encoder": encoder}, reencode=True)
-
-    def _submit(self, name: str, spec: dict[str, object], *, reencode: bool = False, here: bool = False) -> Job:
-        kind: JobKind = "reencode" if reencode else "import"
         if here:
             with self._claiming:
-                job = self._library.create_job(name, kind, spec, worker=self.worker)
+                job = self.jobs.create(collection, kind.name, stored, worker=self.worker)
                 self._launch(job)
         else:
-            job = self._library.create_job(name, kind, spec)
+            job = self.jobs.create(collection, kind.name, stored)
         self._wake.set()
         return job
 
     def cancel(self, id: int) -> Job:
         """Cancel a job; one that runs in this process stops at once. Raises NotFound, and Conflict when it is over."""
-        job = self._library.cancel_job(id)
+        job = self.jobs.cancel(id)
         with self._lock:
             running = self._running.get(id)
         if running is not None:
@@ -141,7 +92,7 @@ class JobRunner:
         """Wait until a job is over, or `timeout` seconds; returns it as it is then."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            job = self._library.job(id)
+            job = self.jobs.get(id)
             if on_progress is not None:
                 on_progress(job)
             left = REPORT_S if deadline is None else min(REPORT_S, deadline - time.monotonic())
@@ -168,7 +119,10 @@ class JobRunner:
                 self._dispatcher.start()
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Hand running jobs back to the queue, where the next start finds them, and end all threads. For good."""
+        """Hand running jobs back to the queue, where the next start finds them, and end all threads. For good.
+
+        Those that were cancelled before do not come back, also when they did not notice in time.
+        """
         self._stopping.set()
         self._wake.set()
         with self._lock:
@@ -179,7 +133,7 @@ class JobRunner:
         for thread in (self._dispatcher, *(entry.thread for entry in running)):
             if thread is not None and thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
-        self._workshop.close()
+        self._tools.close()
 
     def _dispatch(self) -> None:
         wait = POLL_S
@@ -204,7 +158,7 @@ class JobRunner:
         with self._claiming:
             with self._lock:
                 busy = list(self._running)
-            job = self._library.claim_job(self.worker, busy)
+            job = self.jobs.claim(self.worker, busy)
             if job is not None:
                 self._launch(job)
         return job
@@ -223,29 +177,36 @@ class JobRunner:
         job, line = entry.job, entry.line
         progress = Progress(resumed=job.done)
         over = threading.Event()
-        reporter = threading.Thread(target=self._report, args=(job, line, progress, over), name=f"job-{job.id}-report")
+        reporter = threading.Thread(target=self._report, args=(entry, progress, over), name=f"job-{job.id}-report")
         reporter.start()
-        refused: list[str] = []
+        endings: Sequence[Callable[[JobState], None]] = ()
+        event: Event = "done"
         message: str | None = None
         try:
             with line:
-                message = self._do(job, line, progress, refused)
-            state: JobState = "done"
-            if advice := self._library.advice():
-                log.warning(advice)
+                kind, spec = self.kinds.read(job)
+                work: Work[Any] = Work(job, spec, line, progress, lambda: self._tell(job, progress))
+                endings = work.endings
+                message = kind.run(work, self._tools)
         except Stopped:
-            state = "queued" if self._stopping.is_set() else "cancelled"
-        except _Again:
-            state = "queued"
+            if entry.refused is not None:
+                event, message = "fail", str(entry.refused)
+            else:
+                event = "hand back" if self._stopping.is_set() else "stop"
+        except Again:
+            event = "hand back"
         except TsirError as error:
-            state, message = "failed", str(error)
+            event, message = "fail", str(error)
         except Exception as error:
             log.exception("Job %d failed.", job.id)
-            state, message = "failed", f"The job stopped at an unexpected error: {type(error).__name__}: {error}"
+            event, message = "fail", f"The job stopped at an unexpected error: {type(error).__name__}: {error}"
         over.set()
         reporter.join()
         try:
-            self._finish(job, progress, state, message, refused)
+            ended = self._finish(job, progress, event, message)
+            if ended is not None and ended.over:
+                for ending in endings:
+                    ending(ended.state)
         finally:
             with self._lock:
                 if self._running.get(job.id) is entry:  # handed back, it may be taken up again already
@@ -254,8 +215,9 @@ class JobRunner:
             with self._changed:
                 self._changed.notify_all()
 
-    def _report(self, job: Job, line: Line, progress: Progress, over: threading.Event) -> None:
+    def _report(self, entry: _Running, progress: Progress, over: threading.Event) -> None:
         """Tell the catalog how far the job is, until it is over; learn from it whether to stop."""
+        job, line = entry.job, entry.line
         last: tuple[object, ...] = ()
         told, waited = 0.0, None
         while not over.wait(REPORT_S):
@@ -270,15 +232,16 @@ class JobRunner:
                 last, told = now, time.monotonic()
             except StoreUnavailable:
                 pass  # the stages wait for it, too
-            except TsirError as error:  # the job is gone, with its collection
-                log.info("Job %d: %s", job.id, error)
+            except TsirError as error:
+                log.warning("Job %d: %s", job.id, error)
+                entry.refused = error
                 line.stop()
 
     def _tell(self, job: Job, progress: Progress, message: str | None = None) -> bool:
         failures = progress.take_failures()
         total, done, skipped, failed = progress.counts()
         try:
-            go_on = self._library.update_job(
+            go_on = self.jobs.report(
                 job.id,
                 worker=self.worker,
                 total=total,
@@ -296,81 +259,26 @@ class JobRunner:
             self._changed.notify_all()
         return go_on
 
-    def _finish(self, job: Job, progress: Progress, state: JobState, message: str | None, refused: Sequence[str]) -> None:
-        """Write the last counts and the end; waits for the stores unless the process has to end."""
+    def _finish(self, job: Job, progress: Progress, event: Event, message: str | None) -> Job | None:
+        """Write the last counts and the end; waits for the stores unless the process has to end. Returns the job if that was written."""
+        if event == "done":
+            progress.total = progress.done + progress.skipped + progress.failed
         wait = FIRST_WAIT_S
+        counts = True
         while True:
             try:
-                if state == "done":
-                    progress.total = progress.done + progress.skipped + progress.failed
-                self._tell(job, progress)
-                self._library.finish_job(job.id, state, message, worker=self.worker)
-                if self._library.job(job.id).state != state:
-                    return  # another worker took it over: it is theirs to end
-                break
-            except StoreUnavailable:
+                if counts:
+                    self._tell(job, progress)
+                return self.jobs.finish(job.id, event, message, worker=self.worker)
+            except StoreUnavailable:  # noqa: PERF203
                 if self._stopping.wait(wait):
-                    return
+                    return None
                 wait = min(wait * 2, LONGEST_WAIT_S)
-            except TsirError as error:  # its collection was dropped meanwhile, and the job with it
-                log.info("Job %d: %s", job.id, error)
-                return
-        zips = [path for path, _ in job.spec.get("files", ()) if path.endswith(archives.SUFFIX)]
-        for path in {"done": [*refused, *zips], "cancelled": zips}.get(state, []):
-            with suppress(OSError):
-                self._library.files.delete_upload(path)
-
-    def _do(self, job: Job, line: Line, progress: Progress, refused: list[str]) -> str | None:
-        """The work itself; returns what is worth knowing about how it went."""
-        collection = line.patiently(self._library.collection, job.collection)
-        if not line.patiently(self._tell, job, progress):  # cancelled: perhaps it was another collection of this name that was asked for
-            raise Stopped
-        if job.kind == "reencode":
-            encoder = self._encoders(str(job.spec["encoder"]))
-            return reencode(self._library, encoder, self._settings, self._workshop, job.collection, progress, line)
-        encoder = line.patiently(self._encoder_of, collection)
-        work = Import(self._library, encoder, self._settings, self._workshop, collection, progress, line)
-        work.refused = refused
-        try:
-            work.run(self._source(job, line, progress))
-        except EncoderMismatch as error:  # the collection moved to another encoder meanwhile
-            raise _Again from error
-        if folder := job.spec.get("folder"):
-            swept = line.patiently(self._library.mark_missing, job.collection, folder)
-            if swept.paths:
-                return f"{swept.paths} files are no longer in the folder; {swept.images} pictures were removed from the collection."
-        return None
-
-    def _encoder_of(self, collection: Collection) -> Encoder:
-        """The encoder to import with: the configured one, or while the collection moves to that, the one that it moves from."""
-        encoder = self._encoders(self._settings.model)
-        if collection.state == "reencoding" and encoder.fingerprint != collection.encoder.fingerprint:
-            encoder = self._encoders(collection.encoder.name)
-        self._library.check_encoder(collection.name, EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim))
-        return encoder
-
-    def _source(self, job: Job, line: Line, progress: Progress) -> Iterator[Batch]:
-        spec, limit, store, key = (
-            job.spec,
-            self._settings.max_upload_bytes,
-            self._library.files,
-            f"job:{job.id}:{job.created_at.isoformat()}",
-        )
-        if folder := spec.get("folder"):
-            path = Path(folder)
-            roots = self._settings.roots
-            if not path.is_dir():
-                raise InvalidInput(f"The folder {folder!r} is not there (any more).")
-            threading.Thread(target=self._count, args=(path, line, progress), name=f"job-{job.id}-count").start()
-            return scan(path, roots)
-        if "urls" in spec:
-            progress.total = len(spec["urls"])
-            return sources.urls(spec["urls"], store, key, limit, allowed=self._allowed, stopped=lambda: line.stopped)
-        if not any(path.endswith(archives.SUFFIX) for path, _ in spec["files"]):
-            progress.total = len(spec["files"])
-        return sources.files([(path, name) for path, name in spec["files"]], store, key, limit)
-
-    def _count(self, folder: Path, line: Line, progress: Progress) -> None:
-        total = count(folder, self._settings.roots, lambda: line.stopped)
-        if total is not None and not line.stopped:
-            progress.total = total
+            except NotFound as error:
+                log.warning("Job %d: %s", job.id, error)
+                return None
+            except TsirError as error:
+                log.warning("Job %d: %s", job.id, error)
+                if not counts:
+                    return None
+                counts, event, message = False, "fail", str(error)  # at least that should be known

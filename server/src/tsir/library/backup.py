@@ -19,22 +19,19 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tsir import __version__
 from tsir.errors import Conflict, InvalidInput, TsirError
-from tsir.media.files import write_atomic
+from tsir.library.library import NAME, Library
+from tsir.library.stores import RESTORING
+from tsir.media.durable import whole, write_atomic
 from tsir.records import EncoderInfo, FileStat, Image, ImageMetadata, NewImage, Vectors
-from tsir.storage.sql.catalog import Ref
-
-if TYPE_CHECKING:
-    from tsir.library.library import Library
+from tsir.storage.sql.collections import Ref
 
 FORMAT = 1
-RESTORING = "-restoring-"
-"""How the hidden names of collections begin until everything of them is restored."""
 CHUNK = 1_000
 UPLOAD = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}(\.[a-z0-9]{1,8})?")
 """How uploads are named (files.py): what else an archive calls an upload is not written to."""
@@ -43,16 +40,18 @@ _DAMAGE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, ValueErr
 """What reading a file that is not what it should be raises."""
 
 
-def backup(library: Library, path: Path, pictures: bool) -> None:
-    """See Library.backup."""
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+def backup(library: Library, path: Path, pictures: bool = False) -> None:
+    """Write everything (catalog rows, vectors, encoder; pictures on request) to one portable archive file.
+
+    Images that become ready while it runs may be missing from it. Raises InvalidInput when the file cannot be written.
+    """
     try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        with whole(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             entries = []
             saved: set[str] = set()
-            for number, ref in enumerate(library.catalog.refs("ready")):
+            for number, ref in enumerate(library.stores.catalog.collections.refs("ready")):
                 count = chunk = after = 0
-                while images := library.catalog.images(ref, CHUNK, after=after):
+                while images := library.stores.catalog.images.page(ref, CHUNK, after=after):
                     after = images[-1].id
                     count += _write_chunk(library, archive, ref, f"collections/{number}/{chunk:06}", images)
                     chunk += 1
@@ -69,18 +68,15 @@ def backup(library: Library, path: Path, pictures: bool) -> None:
                 "collections": entries,
             }
             archive.writestr("manifest.json", json.dumps(manifest, indent=2))
-        temporary.replace(path)
     except OSError as error:
         raise InvalidInput(f"The archive {str(path)!r} cannot be written: {error.strerror or error}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write_chunk(library: Library, archive: zipfile.ZipFile, ref: Ref, name: str, images: list[Image]) -> int:
     """Rows and vectors of images that have one; returns how many that are."""
-    vectors = library.store.get(library.vectors_name(ref), [image.id for image in images], "Strong")
+    vectors = library.stores.vectors.get(library.stores.vectors_name(ref), [image.id for image in images], "Strong")
     kept = [image for image in images if image.id in vectors]
-    places = library.catalog.file_stats([image.id for image in kept])
+    places = library.stores.catalog.locations.file_stats([image.id for image in kept])
     lines = []
     for image in kept:
         row = {
@@ -100,8 +96,12 @@ def _write_chunk(library: Library, archive: zipfile.ZipFile, ref: Ref, name: str
 
 
 def _place(library: Library, file: FileStat) -> dict[str, Any]:
-    if library.files.is_upload(file.path):
-        return {"upload": Path(file.path).relative_to(library.files.uploads).as_posix(), "bytes": file.bytes, "mtime_ns": file.mtime_ns}
+    if library.files.uploads.holds(file.path):
+        return {
+            "upload": Path(file.path).relative_to(library.files.uploads.folder).as_posix(),
+            "bytes": file.bytes,
+            "mtime_ns": file.mtime_ns,
+        }
     return {"path": file.path, "bytes": file.bytes, "mtime_ns": file.mtime_ns}
 
 
@@ -120,10 +120,13 @@ def _write_picture(archive: zipfile.ZipFile, image: Image, saved: set[str]) -> N
 
 
 def restore(library: Library, path: Path) -> list[str]:
-    """See Library.restore."""
+    """Add the collections of an archive, all or none; returns their names.
+
+    Raises Conflict when a name is taken, InvalidInput for a damaged archive.
+    """
     with _reading(path), zipfile.ZipFile(path) as archive:
         entries = _manifest(archive)
-        existing = {collection.name for collection in library.collections()}
+        existing = {collection.name for collection in library.handles()}
         for name, _, _ in entries:
             if name in existing:
                 raise Conflict(f"There is a collection {name!r} already. Drop it, or restore into another library.")
@@ -132,17 +135,17 @@ def restore(library: Library, path: Path) -> list[str]:
         try:
             for number, (name, encoder, chunks) in enumerate(entries):
                 # Hidden under a name that nobody can guess until everything is there.
-                ref, _ = library.catalog.create_collection(
-                    f"{RESTORING}{secrets.token_hex(16)}", encoder, library.index_for(0), "restoring"
+                ref, _ = library.stores.catalog.collections.create(
+                    f"{RESTORING}{secrets.token_hex(16)}", encoder, library.stores.index_for(0), "restoring"
                 )
                 names[ref.id] = name
-                library.store.ensure(library.vectors_name(ref), encoder.dim, ref.index)
+                library.stores.make_room(ref)
                 for chunk in range(chunks):
                     _read_chunk(library, archive, ref, f"collections/{number}/{chunk:06}", pictures)
-            library.catalog.reveal(names)
+            library.stores.catalog.collections.reveal(names)
         except BaseException:
             for id in names:
-                library.catalog.abandon(id)
+                library.stores.catalog.collections.abandon(id)
             library.finish_deletions()
             raise
     return sorted(names.values())
@@ -171,7 +174,7 @@ def _manifest(archive: zipfile.ZipFile) -> list[tuple[str, EncoderInfo, int]]:
     entries = []
     for entry in manifest["collections"]:
         name = str(entry["name"])
-        if not re.fullmatch("[A-Za-z_][A-Za-z0-9_-]{0,63}", name):
+        if not NAME.fullmatch(name):
             raise InvalidInput(f"The archive names a collection {name!r}.")
         encoder = EncoderInfo(str(entry["encoder"]["name"]), str(entry["encoder"]["fingerprint"]), int(entry["encoder"]["dim"]))
         entries.append((name, encoder, int(entry["chunks"])))
@@ -203,8 +206,9 @@ def _read_chunk(library: Library, archive: zipfile.ZipFile, ref: Ref, name: str,
             longitude=row["longitude"],
         )
         items += [NewImage(file, content_hash, metadata) for file in _files(library, archive, row, pictures)]
-    begun = library.begin_restored(ref.name, items, created)
-    library.finish(ref.name, [begun[index].id for index in first], vectors)
+    collection = library.handle(ref)
+    begun = collection.begin(items, created)
+    collection.finish([begun[index].id for index in first], vectors)
 
 
 def _files(library: Library, archive: zipfile.ZipFile, row: dict[str, Any], pictures: set[str]) -> list[FileStat]:
@@ -218,7 +222,7 @@ def _files(library: Library, archive: zipfile.ZipFile, row: dict[str, Any], pict
             if carried and not _same_size(path, place["bytes"]):
                 continue
         elif UPLOAD.fullmatch(upload):
-            path = library.files.uploads / upload
+            path = library.files.uploads.folder / upload
             if carried and not _same_size(path, place["bytes"]):
                 write_atomic(path, _picture(archive, row["content_hash"]), durable=True)
         else:
@@ -227,7 +231,7 @@ def _files(library: Library, archive: zipfile.ZipFile, row: dict[str, Any], pict
     if not found:
         if not carried:
             raise ValueError(f"the picture {row['content_hash']} lies nowhere")
-        path = library.files.save_upload(_picture(archive, row["content_hash"]), str(row["format"]))
+        path = library.files.uploads.save(_picture(archive, row["content_hash"]), str(row["format"]))
         stat = path.stat()
         found.append(FileStat(str(path), stat.st_size, stat.st_mtime_ns))
     return found

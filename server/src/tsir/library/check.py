@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from tsir.library.library import Library
+from tsir.library.places import vanished
+from tsir.media.thumbnails import SIZES
+from tsir.paging import chunks
 from tsir.records import CheckReport, Image
 from tsir.storage.milvus.client import NoSuchVectors
-from tsir.storage.sql.catalog import Ref
-
-if TYPE_CHECKING:
-    from tsir.library.library import Library
-
-T = TypeVar("T")
+from tsir.storage.sql.collections import Ref
 
 WINDOW = 8_192
 """Ids compared at once: their vectors' ids fit into one reply of Milvus."""
@@ -32,37 +29,44 @@ RESTORE_TIME = timedelta(hours=12)
 """A restore that has not finished after so long never will."""
 
 
-def check(library: Library, repair: bool, thumbnail: Callable[[Image], bool] | None) -> CheckReport:
-    """See Library.check."""
-    library.store.ping()  # one that is away is said at once; one that is catching up is waited for
+def check(
+    library: Library, repair: bool = False, thumbnail: Callable[[Image], bool] | None = None, *, working: Callable[[], bool] = lambda: False
+) -> CheckReport:
+    """Compare rows, vectors, files and thumbnails; with `repair`, mend what differs.
+
+    `thumbnail` makes the thumbnails of one image, or returns False: with `repair` it is called for those that lack one. Images found
+    to have no vector become pending: encode them again (`Collection.unfinished`). `working` says whether jobs are open, whose uploads have
+    no rows yet.
+    """
+    library.stores.vectors.ping()  # one that is away is said at once; one that is catching up is waited for
     report = _Report()
-    for ref in library.catalog.refs():
+    for ref in library.stores.catalog.collections.refs():
         if ref.state == "dropping" or (ref.state == "restoring" and datetime.now(timezone.utc) - ref.created_at > RESTORE_TIME):
             report.problem(1, "collection is half {}.", "dropped" if ref.state == "dropping" else "restored")
             if repair:
-                library.catalog.abandon(ref.id)
-    for ref in library.catalog.refs("ready"):
-        report.problem(len(library.catalog.deleting(ref.id, 10**6)), "images of {} are half deleted.", ref.name)
+                library.stores.catalog.collections.abandon(ref.id)
+    for ref in library.stores.catalog.collections.refs("ready"):
+        report.problem(len(library.stores.catalog.images.deleting(ref.id, 10**6)), "images of {} are half deleted.", ref.name)
         _compare_vectors(library, ref, report, repair)
         _compare_files(library, ref, report, repair)
         _compare_thumbnails(library, ref, report, thumbnail if repair else None)
-        pending = library.catalog.count(ref.id, state="pending")
+        pending = library.stores.catalog.collections.count(ref.id, state="pending")
         report.note(pending, "images of {} wait for their vector: import again, or repair with the encoder at hand.", ref.name)
     # Milvus first: the catalog knows of every collection before Milvus does, also of one that another process makes right now.
-    present = library.store.names(library.vectors_prefix())
+    present = library.stores.vectors.names(library.stores.vectors_prefix())
     names = {
-        library.vectors_name(ref, generation)
-        for ref in library.catalog.refs()
+        library.stores.vectors_name(ref, generation)
+        for ref in library.stores.catalog.collections.refs()
         for generation in (ref.generation, ref.next_generation)
         if generation
     }
     strange = [name for name in present if name not in names]
     report.problem(len(strange), "collections in Milvus have no row.")
-    _strays(library, report, repair)
+    _strays(library, report, repair, working)
     if repair:
         library.finish_deletions()
         for name in strange:
-            library.store.drop(name)
+            library.stores.vectors.drop(name)
     return CheckReport(report.images, report.vectors, tuple(report.problems), repair, tuple(report.notes))
 
 
@@ -83,62 +87,62 @@ class _Report:
 
 
 def _compare_vectors(library: Library, ref: Ref, report: _Report, repair: bool) -> None:
-    name = library.vectors_name(ref)
+    name = library.stores.vectors_name(ref)
     missing: list[int] = []
     extra = 0
-    last = library.catalog.last_id(ref.id)
+    last = library.stores.catalog.images.last_id(ref.id)
     lows = range(0, last + 1, WINDOW)
     try:
         for low in lows:
             # Rows first: what is ready now has had its vector before.
-            ready = library.catalog.ready_ids(ref.id, low, low + WINDOW)
-            stored = library.store.ids(name, low, low + WINDOW)
+            ready = library.stores.catalog.images.ready_ids(ref.id, low, low + WINDOW)
+            stored = library.stores.vectors.ids(name, low, low + WINDOW)
             report.images += len(ready)
             report.vectors += len(stored)
             missing += np.setdiff1d(np.asarray(ready, dtype=np.int64), stored).tolist()
             extra += _delete_extra(library, ref, np.setdiff1d(stored, np.asarray(ready, dtype=np.int64)).tolist(), repair)
-        while beyond := library.store.ids(name, lows[-1] + WINDOW, None).tolist():
+        while beyond := library.stores.vectors.ids(name, lows[-1] + WINDOW, None).tolist():
             report.vectors += len(beyond)
             deleted = _delete_extra(library, ref, beyond, repair)
             extra += deleted
             if not repair or not deleted:
                 break
     except NoSuchVectors:
-        if ref.generation not in {now.generation for now in library.catalog.refs("ready") if now.id == ref.id}:
+        if ref.generation not in {now.generation for now in library.stores.catalog.collections.refs("ready") if now.id == ref.id}:
             report.note(1, "collection, {}, was dropped or encoded anew meanwhile: check again.", ref.name)
             return
-        missing = [id for low in lows for id in library.catalog.ready_ids(ref.id, low, low + WINDOW)]
+        missing = [id for low in lows for id in library.stores.catalog.images.ready_ids(ref.id, low, low + WINDOW)]
         report.images = report.images or len(missing)
         report.problem(1, "collection of vectors, that of {}, is missing in Milvus.", ref.name)
         if repair:
-            library.store.ensure(name, ref.encoder.dim, ref.index)
+            library.stores.vectors.ensure(name, ref.encoder.dim, ref.index)
     report.problem(len(missing), "images of {} have no vector.", ref.name)
     report.problem(extra, "vectors of {} have no row.", ref.name)
-    stale = library.catalog.stale(ref.id)
+    stale = library.stores.catalog.images.stale(ref.id)
     report.problem(len(stale), "images of {} were moved, and the folder filter does not know it yet.", ref.name)
     if repair:
-        library.catalog.unready(missing)
-        library.refresh(ref, stale)
+        library.stores.catalog.images.unready(missing)
+        library.handle(ref).refresh(stale)
 
 
 def _delete_extra(library: Library, ref: Ref, ids: Sequence[int], repair: bool) -> int:
     # A pending row's vector may have been written a moment ago: finish() makes the row ready next.
-    known = library.catalog.known_ids(ref.id, ids)
+    known = library.stores.catalog.images.known_ids(ref.id, ids)
     orphans = [id for id in ids if id not in known]
     if repair and orphans:
-        library.store.delete(library.vectors_name(ref), orphans)
+        library.stores.vectors.delete(library.stores.vectors_name(ref), orphans)
     return len(orphans)
 
 
 def _compare_files(library: Library, ref: Ref, report: _Report, repair: bool) -> None:
     gone: list[int] = []
     uploads = unreachable = after = 0
-    while places := library.catalog.places(ref.id, after, BATCH):
+    while places := library.stores.catalog.locations.places(ref.id, after, BATCH):
         after = places[-1][0]
         for id, path in places:
             if not vanished(path):
                 continue
-            if library.files.is_upload(path):
+            if library.files.uploads.holds(path):
                 uploads += 1
                 gone.append(id)
             elif Path(path).parent.exists():
@@ -149,60 +153,44 @@ def _compare_files(library: Library, ref: Ref, report: _Report, repair: bool) ->
     report.problem(len(gone) - uploads, "files of {} have left their folder.", ref.name)
     report.note(unreachable, "files of {} lie in folders that are not there now: is a drive missing?", ref.name)
     if repair:
-        for part in _batches(iter(gone)):
-            library.forget(ref, part)
+        for part in chunks(gone, BATCH):
+            library.handle(ref).forget(part)
 
 
 def _compare_thumbnails(library: Library, ref: Ref, report: _Report, make: Callable[[Image], bool] | None) -> None:
     """A cache: what it lacks is no fault, but `make` fills it."""
     lacking = made = after = 0
-    while found := library.catalog.hashes(ref, after, BATCH):
+    while found := library.stores.catalog.images.hashes(ref, after, BATCH):
         after = found[-1][0]
-        without = [id for id, content_hash in found if not all(library.files.thumbnail(content_hash, size) for size in library.files.SIZES)]
+        without = [id for id, content_hash in found if not all(library.files.thumbnails.find(content_hash, size) for size in SIZES)]
         lacking += len(without)
         if make and without:
-            made += sum(make(image) for image in library.catalog.ready(ref, without).values())
+            made += sum(make(image) for image in library.stores.catalog.images.ready(ref, without).values())
     report.note(made, "images of {} had no thumbnails; they were made.", ref.name)
     report.note(lacking - made, "images of {} have no thumbnails yet.", ref.name)
 
 
-def _strays(library: Library, report: _Report, repair: bool) -> None:
+def _strays(library: Library, report: _Report, repair: bool, working: Callable[[], bool]) -> None:
     """Thumbnails and uploads that belong to no image."""
     before = time.time() - YOUNG
     count = 0
-    for part in _batches(library.files.thumbnail_hashes(before)):
-        strays = set(part) - library.catalog.known_hashes(list(set(part)))
+    for part in chunks(library.files.thumbnails.hashes(before), BATCH):
+        strays = set(part) - library.stores.catalog.images.known_hashes(list(set(part)))
         count += len(strays)
         if repair:
             for content_hash in strays:
-                library.files.delete_thumbnails(content_hash)
+                library.files.thumbnails.delete(content_hash)
     report.problem(count, "thumbnails belong to no image.")
-    if library.catalog.open_jobs():
-        return  # its uploads have no rows yet
+    if working():
+        return
     count = 0
-    for paths in _batches(library.files.upload_paths(before)):
-        lost = set(paths) - library.catalog.known_paths(paths)
+    for paths in chunks(library.files.uploads.paths(before), BATCH):
+        lost = set(paths) - library.stores.catalog.locations.known_paths(paths)
         count += len(lost)
         if repair and report.images:
             for path in lost:
-                library.files.delete_upload(path)
+                library.files.uploads.delete(path)
     if report.images:
         report.problem(count, "uploaded files belong to no image.")
     else:  # a fresh database beside the uploads of a lost one
         report.note(count, "uploaded files belong to no image; as the catalog knows no image at all, they are never deleted.")
-
-
-def vanished(path: str) -> bool:
-    """Whether the file is gone, and not just out of reach (permissions, a network drive that hangs)."""
-    try:
-        Path(path).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def _batches(items: Iterator[T]) -> Iterator[list[T]]:
-    while batch := list(islice(items, BATCH)):
-        yield batch

@@ -14,21 +14,15 @@ from typing import Any
 from PIL.Image import Image
 
 from tsir.errors import InvalidInput
-from tsir.library.library import SPARE_HITS
+from tsir.library.collection import MAX_WINDOW
+from tsir.media.formats import catalogued
 from tsir.storage.filters import Filter, parse, shown
-from tsir.storage.milvus.client import MAX_RESULTS
 
 PARTS = ("text", "not_text", "sketch", "image", "like")
 """Names of the query parts, as used for weights and shares."""
 MAX_LIMIT = 1000
-MAX_WINDOW = MAX_RESULTS - SPARE_HITS
-"""Bound on offset + limit: what Milvus can return, less what the library fetches beyond what is asked."""
 MAX_WEIGHT = 100.0
 """A hundred times another part is already "only this"; larger numbers lose the other part to float32."""
-
-
-SAME_FORMATS = {"JPG": ("JPEG",), "HEIF": ("HEIC", "HEIF"), "HEIC": ("HEIC", "HEIF")}
-"""Names that people ask for -> names that pictures have."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +99,7 @@ def parse_filter(text: str | None) -> Filter | None:
         return None
     values = _json_object("filter", text, '{"min_width": 800, "orientation": "landscape"}')
     found = parse(values)
-    return replace(found, formats=tuple(dict.fromkeys(name for asked in found.formats for name in SAME_FORMATS.get(asked, (asked,)))))
+    return replace(found, formats=tuple(catalogued(name) for name in found.formats))
 
 
 def _json_object(name: str, text: str, example: str) -> dict[str, Any]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from PIL.Image import Image as Picture
 
-from tsir.encoders.base import Encoder, Vectors, alone, fuse
-from tsir.errors import InvalidInput, NotFound
-from tsir.library.library import Library
-from tsir.records import EncoderInfo, Hit, Image
-from tsir.searching.query import MAX_WINDOW, Query, digest, make_cursor, read_cursor
+from tsir.encoders.base import Encoder, Vectors
+from tsir.errors import NotFound
+from tsir.library.collection import MAX_WINDOW, Collection
+from tsir.records import Hit, Image
+from tsir.searching.fusion import alone, fuse, shares, weight
+from tsir.searching.query import Query, digest, make_cursor, read_cursor
+from tsir.stopwatch import Stopwatch
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,6 @@ class Found:
     hits: list[FoundHit]
     next: str | None
     """Cursor of the next page; None when this is the last."""
-    took_ms: dict[str, float]
-    """Milliseconds of the stages "encode", "search" (both stores) and "fetch" (shares and page)."""
 
 
 @dataclass(frozen=True)
@@ -45,29 +44,26 @@ class _Part:
     weight: float
 
 
-def search(library: Library, encoder: Encoder, query: Query) -> Found:
-    """One page of the images that answer a query, best first.
+def search(collection: Collection, encoder: Encoder, query: Query, watch: Stopwatch | None = None) -> Found:
+    """One page of the images that answer a query, best first. `watch` counts the laps "encode", "search", "rows" and "answer".
 
-    Raises NotFound for an unknown collection or `like`, EncoderMismatch when the collection was built with another encoder, and
-    InvalidInput for a cursor of another query or weights that cancel the parts out.
+    Raises NotFound for an unknown `like`, EncoderMismatch when the collection was built with another encoder, and InvalidInput for a
+    cursor of another query or weights that cancel the parts out.
     """
-    started = time.perf_counter()
-    library.check_encoder(query.collection, EncoderInfo(encoder.name, encoder.fingerprint, encoder.dim))
+    watch = watch or Stopwatch()
+    collection.expect(encoder.info)
     pictures = _prepare(encoder, query)
     query_digest = digest(query, pictures, encoder.fingerprint)
     offset = read_cursor(query.cursor, query_digest, query.limit)
-    parts = _encode(library, encoder, query, pictures)
-    vector = _fuse(parts)
-    encoded = time.perf_counter()
+    parts = _encode(collection, encoder, query, pictures)
+    vector = fuse([(part.vector, part.weight) for part in parts])
+    watch.lap("encode")
     # Two more than asked for: one may be `like` itself, one tells whether there is a next page.
-    ranked = library.search(query.collection, vector, min(query.limit + 2, MAX_WINDOW - offset), offset=offset, filter=query.filter)
-    searched = time.perf_counter()
+    ranked = collection.search(vector, min(query.limit + 2, MAX_WINDOW - offset), offset, query.filter, watch)
     chosen, following = _page(ranked, query, offset)
-    hits = _shares(chosen, parts)
-    following_cursor = None if following is None else make_cursor(following, query_digest)
-    fetched = time.perf_counter()
-    took = {"encode": encoded - started, "search": searched - encoded, "fetch": fetched - searched}
-    return Found(hits, following_cursor, {name: round(seconds * 1000, 3) for name, seconds in took.items()})
+    hits = _explained(chosen, parts)
+    watch.lap("answer")
+    return Found(hits, None if following is None else make_cursor(following, query_digest))
 
 
 def _prepare(encoder: Encoder, query: Query) -> dict[str, Picture]:
@@ -80,10 +76,10 @@ def _prepare(encoder: Encoder, query: Query) -> dict[str, Picture]:
     return pictures
 
 
-def _encode(library: Library, encoder: Encoder, query: Query, pictures: Mapping[str, Picture]) -> list[_Part]:
+def _encode(collection: Collection, encoder: Encoder, query: Query, pictures: Mapping[str, Picture]) -> list[_Part]:
     """One unit vector for each part whose weight is not zero."""
-    weights = {name: _weight(encoder, query, name) for name in query.given()}
-    weights = {name: weight for name, weight in weights.items() if weight != 0}
+    weights = {name: weight(encoder, name, query.weights) for name in query.given()}
+    weights = {name: value for name, value in weights.items() if value != 0}
     vectors: dict[str, Vectors] = {}
     words = {name: text for name, text in (("text", query.text), ("not_text", query.not_text)) if text and name in weights}
     if words:
@@ -93,30 +89,18 @@ def _encode(library: Library, encoder: Encoder, query: Query, pictures: Mapping[
     if "image" in weights:
         vectors["image"] = encoder.images([pictures["image"]])[0]
     if "like" in weights and query.like is not None:
-        vectors["like"] = _stored(library, query.collection, query.like)
+        vectors["like"] = _stored(collection, query.like)
     if (only := [name for name in vectors if name != "not_text"]) in (["text"], ["sketch"]):
         vectors[only[0]] = alone(encoder, only[0], vectors[only[0]])
-    return [_Part(name, vectors[name], weight) for name, weight in weights.items()]
+    return [_Part(name, vectors[name], value) for name, value in weights.items()]
 
 
-def _weight(encoder: Encoder, query: Query, name: str) -> float:
-    weight = query.weights.get(name, encoder.default_weights.get(name, -0.5 if name == "not_text" else 1.0))
-    return -abs(weight) if name == "not_text" else weight
-
-
-def _stored(library: Library, collection: str, id: int) -> Vectors:
-    image = library.image(collection, id)
-    vector = library.vectors(collection, [image.id]).get(image.id)
+def _stored(collection: Collection, id: int) -> Vectors:
+    image = collection.image(id)
+    vector = collection.vectors([image.id]).get(image.id)
     if vector is None:
         raise NotFound(f"Image {id} has no vector yet; try again when its import is done.")
     return vector
-
-
-def _fuse(parts: list[_Part]) -> Vectors:
-    try:
-        return fuse([(part.vector, part.weight) for part in parts])
-    except ValueError:
-        raise InvalidInput("The parts of the query cancel each other out: change their weights, or leave one out.") from None
 
 
 def _page(ranked: list[Hit], query: Query, offset: int) -> tuple[list[Hit], int | None]:
@@ -133,13 +117,11 @@ def _page(ranked: list[Hit], query: Query, offset: int) -> tuple[list[Hit], int 
     return page, None
 
 
-def _shares(hits: list[Hit], parts: list[_Part]) -> list[FoundHit]:
-    """score = cos(sum_i w_i p_i, v) = sum_i w_i cos(p_i, v) / |sum_j w_j p_j|, for unit vectors."""
+def _explained(hits: list[Hit], parts: list[_Part]) -> list[FoundHit]:
     if not hits:
         return []
-    weighted = np.stack([np.float32(part.weight) * part.vector for part in parts])
-    shares = np.stack([hit.vector for hit in hits]) @ weighted.T / np.linalg.norm(weighted.sum(axis=0))
+    rows = shares([(part.vector, part.weight) for part in parts], np.stack([hit.vector for hit in hits]))
     return [
         FoundHit(hit.image, float(hit.score), {part.name: float(share) for part, share in zip(parts, row, strict=True)})
-        for hit, row in zip(hits, shares, strict=True)
+        for hit, row in zip(hits, rows, strict=True)
     ]

@@ -17,6 +17,8 @@ from PIL.Image import Image
 from tsir.encoders.base import Encoder, Vectors, unit
 from tsir.encoders.lite import preprocess
 from tsir.errors import EncoderUnavailable, InvalidInput
+from tsir.records import EncoderInfo
+from tsir.settings import Settings
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -62,18 +64,16 @@ def joined(first: Vectors, second: Vectors, how: dict[str, Any], dim: int, thing
     return out
 
 
-class LiteEncoder:
+class LiteEncoder(Encoder):
     """Photos, sketches and words as float32 unit vectors of 512 dimensions. Safe to call from several threads."""
 
-    name = "lite"
+    photo_size = PHOTO_SIDE
     scaled_decode = True
-    """A JPEG may be decoded at a reduced size, as long as both sides stay at least 260 px."""
 
     def __init__(self, folder: Path, manifest: dict[str, Any], image: Graph, sketch: Graph, text: Graph, tokenizer: Tokenizer) -> None:
         self.folder = folder
-        self.dim: int = manifest["dim"]
-        self.fingerprint: str = manifest["fingerprint"]
-        self.default_weights: dict[str, float] = {"text": 1.0, "sketch": 0.4, "image": 1.0, "not_text": -0.5}
+        self.info = EncoderInfo("lite", manifest["fingerprint"], manifest["dim"])
+        self.default_weights = {**Encoder.default_weights, "sketch": 0.4}
         self._image, self._sketch, self._text = image, sketch, text
         self._tokenizer = tokenizer
 
@@ -134,6 +134,12 @@ class _Requests:
 def _both(first: Graph, second: Graph, how: dict[str, Any], dim: int, things: Vectors | None) -> Graph:
     """The second tower sees the drawing's mirror image: as steady as both images in both towers, in half the time."""
     return lambda pixels: joined(first(pixels), second(np.ascontiguousarray(pixels[:, :, ::-1])), how, dim, things)
+
+
+def from_settings(settings: Settings) -> Encoder:
+    """Load the weights that the settings name. Raises like `load`."""
+    folder = WEIGHTS if settings.weights is None else Path(settings.weights).expanduser()
+    return load(settings.device, folder=folder)
 
 
 def load(device: str = "auto", threads: int | None = None, folder: Path = WEIGHTS) -> Encoder:

@@ -16,6 +16,7 @@ from tsir.encoders.task_former.checkpoint import fingerprint, load_model, read_s
 from tsir.encoders.task_former.model import TaskFormer, TaskFormerConfig
 from tsir.encoders.towers import PixelTower, Tokens, TokenTower, TowerEncoder
 from tsir.encoders.weights import models_folder, weights_file
+from tsir.records import EncoderInfo
 from tsir.settings import Settings
 
 NAME = "task-former"
@@ -34,9 +35,8 @@ def load(settings: Settings) -> TowerEncoder:
         compile_on_gpu=settings.torch_compile,
     )
     return TowerEncoder(
-        NAME,
-        mark,
-        config.embed_dim,
+        EncoderInfo(NAME, mark, config.embed_dim),
+        plan.device,
         images=graphs["images"],
         sketches=graphs["sketches"],
         texts=graphs["texts"],

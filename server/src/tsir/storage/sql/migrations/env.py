@@ -1,4 +1,4 @@
-"""Alembic's entry: runs on the connection that `catalog.Catalog.migrate` hands over, never from the alembic command."""
+"""Alembic's entry: runs on the connection that `migrate.py` hands over, never from the alembic command."""
 
 from alembic import context
 

@@ -1,0 +1,135 @@
+"""Start an import (a folder, addresses, or pictures and zips that were sent) or a re-encoding; what was accepted survives a restart.
+
+Every function blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from tsir.errors import InvalidInput, NotFound, StoreUnavailable
+from tsir.importing import archives
+from tsir.importing.job import IMPORT, FolderSource, ImportSpec, UploadSource, UrlSource
+from tsir.importing.reencode import REENCODE, ReencodeSpec
+from tsir.importing.scan import printable
+from tsir.jobs.model import Job
+from tsir.jobs.runner import JobRunner
+from tsir.library.collection import Collection
+from tsir.library.library import Library
+from tsir.media.decode import open_picture
+from tsir.media.files import Files
+from tsir.media.formats import HEAD, sniff
+from tsir.records import EncoderInfo
+from tsir.settings import Settings
+
+MAX_LABEL = 1000
+"""Characters kept of the name that a file was sent under: its end tells more."""
+
+
+def check_target(library: Library, settings: Settings, encoder: EncoderInfo, name: str) -> Collection:
+    """The collection to import into. Refuses an unknown one, and one of another encoder, before anything is sent.
+
+    The default collection is made when it is not there. One that is being re-encoded takes pictures of either encoder.
+    """
+    try:
+        collection = library.collection(name)
+    except NotFound:
+        if name != settings.default_table:
+            raise
+        collection, _ = library.create(name, encoder)
+    if collection.state != "reencoding":
+        collection.expect(encoder)
+    return collection
+
+
+def own_folder(path: str | Path) -> Path:
+    """A folder that the user names who runs the program. Raises NotFound when there is none."""
+    with suppress(OSError, RuntimeError):  # a name that is too long, a loop of links, a home that nobody has
+        folder = Path(path).expanduser().resolve()
+        if folder.is_dir():
+            return folder
+    raise NotFound(f"There is no folder {str(path)!r}.")
+
+
+def submit_folder(runner: JobRunner, name: str, folder: Path, *, here: bool = False) -> Job:
+    """Import a folder of this server; pictures that vanished from it are forgotten at the end.
+
+    Returns the job that is at it already, if there is one. Whether the folder may be imported is for the caller to check
+    (`own_folder`, `Files.resolve_import_folder`). With `here` this process starts at once: for folders that other workers may not see.
+    """
+    if printable(str(folder)) != str(folder):
+        raise InvalidInput("The folder's name is not valid Unicode (UTF-8): rename it.")
+    return runner.submit(name, IMPORT, ImportSpec(FolderSource(folder=str(folder))), here=here, once=True)
+
+
+def submit_urls(runner: JobRunner, name: str, urls: Sequence[str]) -> Job:
+    """Fetch pictures from the web and import them."""
+    addresses = tuple(dict.fromkeys(url.strip() for url in urls if url.strip()))
+    if not addresses:
+        raise InvalidInput("Nothing to import: give at least one URL.")
+    return runner.submit(name, IMPORT, ImportSpec(UrlSource(urls=addresses)))
+
+
+def submit_uploads(runner: JobRunner, library: Library, name: str, uploads: Iterable[tuple[str, BinaryIO]]) -> Job:
+    """Keep files on disk that were sent (the name that the sender gave, its bytes), then queue their import; all or nothing.
+
+    They may be pictures, zips of pictures, or anything: the import says what it cannot read. Raises StoreUnavailable when the disk does
+    not take them.
+    """
+    kept: list[tuple[Path, str]] = []
+    try:
+        for label, file in uploads:
+            kept.append((_keep(file, library.files), label))
+        if not kept:
+            raise InvalidInput("Nothing to import: send pictures or zips as `files`.")
+        return submit_kept(runner, name, kept)
+    except BaseException as error:
+        for path, _ in kept:
+            with suppress(OSError):
+                library.files.uploads.delete(str(path))
+        if isinstance(error, OSError):
+            raise StoreUnavailable(f"The upload cannot be stored: {error.strerror or error}. Nothing was imported.") from error
+        raise
+
+
+def submit_picture(runner: JobRunner, library: Library, settings: Settings, name: str, data: bytes, label: str) -> Job:
+    """Import one picture; what is none is refused at once. Raises InvalidImage and TooLarge."""
+    picture = open_picture(data, max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels, min_side=1)
+    return submit_kept(runner, name, [(library.files.uploads.save(data, picture.metadata.format), label)])
+
+
+def submit_kept(runner: JobRunner, name: str, kept: Sequence[tuple[Path, str]]) -> Job:
+    """Import files among the uploads, with what their owner calls each: they belong to the job from now on."""
+    files = tuple((str(path), _label(label)) for path, label in kept)
+    return runner.submit(name, IMPORT, ImportSpec(UploadSource(files=files)))
+
+
+def submit_reencode(runner: JobRunner, name: str, encoder: str) -> Job:
+    """Encode a collection anew with the encoder of that name; the old vectors serve until all new ones are there.
+
+    Returns the job that is at it already, if there is one.
+    """
+    return runner.submit(name, REENCODE, ReencodeSpec(encoder=encoder), once=True)
+
+
+def _keep(file: BinaryIO, files: Files) -> Path:
+    """Write an upload to disk under a generated name, durably."""
+    file.seek(0)
+    head = file.read(HEAD)
+    file.seek(0)
+    if head.startswith((b"PK\3\4", b"PK\5\6")):
+        return archives.save_archive(file, files)
+    kind = sniff(head)
+    return files.uploads.save(file, kind.name if kind else "unknown")
+
+
+def _label(name: str) -> str:
+    """The name that the sender gave, as text that every store takes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return ascii(name)[-MAX_LABEL:]
+    return (ascii(name) if "\0" in name else name)[-MAX_LABEL:]

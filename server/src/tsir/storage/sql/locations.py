@@ -1,0 +1,264 @@
+"""Where images lie: paths with the size and time of the file there, and what follows when one leads to another picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from tsir.paging import chunks
+from tsir.records import Begun, FileStat, NewImage
+from tsir.storage.sql.collections import Collections, Ref
+from tsir.storage.sql.engine import Database
+from tsir.storage.sql.schema import images, locations
+from tsir.storage.sql.values import CHUNK, finite, loose_hash, path_hash, storable, utc
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What `Locations.begin` wrote."""
+
+    begun: list[Begun]
+    orphans: list[int]
+    """Images now `deleting`, because their last path has other content."""
+    stale: list[int]
+    """Ready images whose places changed."""
+
+
+class BeingDeleted(Exception):
+    """The same content is being deleted: finish that first, and store it anew under a new id."""
+
+    def __init__(self, ids: list[int]) -> None:
+        super().__init__(ids)
+        self.ids = ids
+
+
+class Locations:
+    """The rows of places. Every method may raise StoreUnavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def unchanged(self, ref: Ref, files: Sequence[FileStat]) -> set[str]:
+        """Which of these paths lead to a ready image by a file of the same size and mtime."""
+
+        def do(connection: Connection) -> set[str]:
+            Collections(self._database).again(ref, connection)
+            same: set[str] = set()
+            for part in chunks(files, CHUNK):
+                # A path that cannot be stored is not stored; begin() says what is wrong with it.
+                wanted = {loose_hash(file.path): file for file in part}
+                query = (
+                    sa.select(locations.c.path_hash, locations.c.bytes, locations.c.mtime_ns)
+                    .join(images, images.c.id == locations.c.image_id)
+                    .where(locations.c.collection_id == ref.id, locations.c.path_hash.in_(wanted), images.c.state == "ready")
+                )
+                for row in connection.execute(query):
+                    file = wanted[row.path_hash]
+                    if (file.bytes, file.mtime_ns) == (row.bytes, row.mtime_ns):
+                        same.add(file.path)
+            return same
+
+        return self._database.read(do)
+
+    def begin(self, ref: Ref, items: Sequence[NewImage], created_at: Mapping[str, datetime]) -> Noted:
+        """See `Collection.begin`. `created_at` by content hash, of images that are not new. Raises BeingDeleted."""
+        hashes = [path_hash(item.file.path) for item in items]
+        first: dict[str, NewImage] = {}
+        for item in items:
+            first.setdefault(item.content_hash, item)
+        last = dict(zip(hashes, items, strict=True))  # a path named twice: the later content counts
+
+        def do(connection: Connection) -> Noted:
+            Collections(self._database).again(ref, connection)
+            known = self._by_hash(connection, ref.id, list(first))
+            doomed = [row.id for row in known.values() if row.state == "deleting"]
+            if doomed:
+                raise BeingDeleted(doomed)
+            missing = [item for content_hash, item in first.items() if content_hash not in known]
+            now = self._database.now(connection) if missing else datetime.min
+            for part in chunks(missing, CHUNK):
+                rows = [_image_row(ref.id, item, created_at.get(item.content_hash, now)) for item in part]
+                connection.execute(images.insert(), rows)
+            known |= self._by_hash(connection, ref.id, [item.content_hash for item in missing])
+            fresh = {item.content_hash for item in missing}
+
+            lost, gained = self._place(connection, ref.id, {hashed: (item, known[item.content_hash].id) for hashed, item in last.items()})
+            orphans = self._orphans(connection, lost)
+            moved = (gained | lost) - set(orphans) - {known[content_hash].id for content_hash in fresh}
+            for ids in chunks(sorted(moved), CHUNK):
+                connection.execute(images.update().where(images.c.id.in_(ids)).values(stale=True, next_generation=None))
+            begun = []
+            for item in items:
+                row = known[item.content_hash]
+                begun.append(Begun(row.id, "known" if row.state == "ready" else "new"))
+            return Noted(begun, orphans, sorted(moved))
+
+        return self._database.write(do)
+
+    def _by_hash(self, connection: Connection, collection_id: int, content_hashes: Sequence[str]) -> dict[str, Any]:
+        """Images by content hash, locked: nobody deletes them until this transaction ends."""
+        found: dict[str, Any] = {}
+        for part in chunks(sorted(content_hashes), CHUNK):
+            query = sa.select(images.c.id, images.c.content_hash, images.c.state).where(
+                images.c.collection_id == collection_id, images.c.content_hash.in_(part)
+            )
+            for row in connection.execute(query.with_for_update()):
+                found[row.content_hash] = row
+        return found
+
+    def _place(self, connection: Connection, collection_id: int, wanted: Mapping[str, tuple[NewImage, int]]) -> tuple[set[int], set[int]]:
+        """Let each path (by its hash) lead to its image, new ones in the order given, which is the order in which they are shown.
+
+        Returns the images that lost and those that gained one.
+        """
+        lost: set[int] = set()
+        gained: set[int] = set()
+        for part in chunks(list(wanted), CHUNK):
+            query = sa.select(locations).where(locations.c.collection_id == collection_id, locations.c.path_hash.in_(part))
+            present = {row.path_hash: row for row in connection.execute(query)}
+            added, changed = [], {}
+            for hashed in part:
+                item, image_id = wanted[hashed]
+                row = present.get(hashed)
+                if row is None:
+                    added.append(_location_row(collection_id, image_id, item, hashed))
+                    gained.add(image_id)
+                elif (row.image_id, row.bytes, row.mtime_ns) != (image_id, item.file.bytes, item.file.mtime_ns):
+                    changed[row.id] = {"image_id": image_id, "bytes": item.file.bytes, "mtime_ns": item.file.mtime_ns}
+                    if row.image_id != image_id:
+                        lost.add(row.image_id)
+                        gained.add(image_id)
+            if added:
+                connection.execute(locations.insert(), added)
+            if changed:
+                values = {
+                    column: sa.case({id: row[column] for id, row in changed.items()}, value=locations.c.id)
+                    for column in ("image_id", "bytes", "mtime_ns")
+                }
+                connection.execute(locations.update().where(locations.c.id.in_(changed)).values(values))
+        return lost, gained
+
+    def _orphans(self, connection: Connection, candidates: Iterable[int]) -> list[int]:
+        """Mark those of the images that have no place left as `deleting`."""
+        orphans: list[int] = []
+        for ids in chunks(sorted(candidates), CHUNK):
+            # Locked first: another process may be adding a place to one of them right now.
+            connection.execute(sa.select(images.c.id).where(images.c.id.in_(ids)).with_for_update()).all()
+            placed = set(connection.execute(sa.select(locations.c.image_id).where(locations.c.image_id.in_(ids)).distinct()).scalars())
+            empty = [id for id in ids if id not in placed]
+            if empty:
+                connection.execute(images.update().where(images.c.id.in_(empty)).values(state="deleting"))
+            orphans += empty
+        return orphans
+
+    def leftovers(self, ids: Sequence[int]) -> tuple[list[str], list[str]]:
+        """Paths and content hashes that only these images have: what belongs to them alone on disk."""
+
+        def do(connection: Connection) -> tuple[list[str], list[str]]:
+            paths: list[str] = []
+            hashes: list[str] = []
+            for part in chunks(ids, CHUNK):
+                mine = connection.execute(sa.select(locations.c.path, locations.c.path_hash).where(locations.c.image_id.in_(part))).all()
+                kept: set[str] = set()
+                for some in chunks([row.path_hash for row in mine], CHUNK):
+                    query = sa.select(locations.c.path_hash).where(locations.c.path_hash.in_(some), locations.c.image_id.not_in(part))
+                    kept |= set(connection.execute(query).scalars())
+                paths += [row.path for row in mine if row.path_hash not in kept]
+                own = list(connection.execute(sa.select(images.c.content_hash).where(images.c.id.in_(part)).distinct()).scalars())
+                query = sa.select(images.c.content_hash).where(images.c.content_hash.in_(own), images.c.id.not_in(part))
+                shared = set(connection.execute(query).scalars())
+                hashes += [content_hash for content_hash in own if content_hash not in shared]
+            return paths, hashes
+
+        return self._database.read(do)
+
+    def places(self, collection_id: int, after: int, limit: int, root: str | None = None) -> list[tuple[int, str]]:
+        """(location id, path) of a collection, ids rising from above `after`; of those at or below `root`."""
+        query = sa.select(locations.c.id, locations.c.path).where(locations.c.collection_id == collection_id, locations.c.id > after)
+        if root is not None:
+            # All paths that begin with "root/": "0" is the character after "/". Works without escaping, in binary collation.
+            folder = root.rstrip("/")
+            query = query.where(
+                sa.or_(locations.c.path == root, sa.and_(locations.c.path >= folder + "/", locations.c.path < folder + "0"))
+            )
+        query = query.order_by(locations.c.id).limit(limit)
+        return self._database.read(lambda connection: [(row.id, row.path) for row in connection.execute(query)])
+
+    def forget(self, ids: Sequence[int]) -> tuple[int, list[int], list[int]]:
+        """Delete locations; returns how many there were, the images `deleting` because none is left, and the ready ones that lost one."""
+
+        def do(connection: Connection) -> tuple[int, list[int], list[int]]:
+            count = 0
+            lost: set[int] = set()
+            for part in chunks(ids, CHUNK):
+                lost |= set(connection.execute(sa.select(locations.c.image_id).where(locations.c.id.in_(part))).scalars())
+                count += connection.execute(locations.delete().where(locations.c.id.in_(part))).rowcount
+            orphans = self._orphans(connection, lost)
+            moved = sorted(lost - set(orphans))
+            for some in chunks(moved, CHUNK):
+                connection.execute(images.update().where(images.c.id.in_(some)).values(stale=True, next_generation=None))
+            return count, orphans, moved
+
+        return self._database.write(do)
+
+    def file_stats(self, ids: Sequence[int]) -> dict[int, list[FileStat]]:
+        """Where the images lie, the oldest place first."""
+
+        def do(connection: Connection) -> dict[int, list[FileStat]]:
+            found: dict[int, list[FileStat]] = {}
+            for part in chunks(ids, CHUNK):
+                query = sa.select(locations).where(locations.c.image_id.in_(part)).order_by(locations.c.id)
+                for row in connection.execute(query):
+                    found.setdefault(row.image_id, []).append(FileStat(row.path, row.bytes, row.mtime_ns))
+            return found
+
+        return self._database.read(do)
+
+    def known_paths(self, paths: Sequence[str]) -> set[str]:
+        """Those of the paths that any image has."""
+
+        def do(connection: Connection) -> set[str]:
+            found: set[str] = set()
+            for part in chunks(paths, CHUNK):
+                hashed = {loose_hash(path): path for path in part}
+                query = sa.select(locations.c.path_hash).where(locations.c.path_hash.in_(hashed))
+                found |= {hashed[value] for value in connection.execute(query).scalars()}
+            return found
+
+        return self._database.read(do)
+
+
+def _image_row(collection_id: int, item: NewImage, created_at: datetime) -> dict[str, Any]:
+    facts = item.metadata
+    return {
+        "collection_id": collection_id,
+        "content_hash": item.content_hash,
+        "state": "pending",
+        "width": facts.width,
+        "height": facts.height,
+        "bytes": item.file.bytes,
+        "format": facts.format[:32],
+        "taken_at": utc(facts.taken_at),
+        "camera": storable(facts.camera, 255),
+        "latitude": finite(facts.latitude),
+        "longitude": finite(facts.longitude),
+        "created_at": utc(created_at),
+        "stale": False,
+        "next_generation": None,
+    }
+
+
+def _location_row(collection_id: int, image_id: int, item: NewImage, hashed: str) -> dict[str, Any]:
+    return {
+        "image_id": image_id,
+        "collection_id": collection_id,
+        "path": item.file.path,
+        "path_hash": hashed,
+        "bytes": item.file.bytes,
+        "mtime_ns": item.file.mtime_ns,
+    }

@@ -1,0 +1,54 @@
+"""Values as every database stores them."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from datetime import datetime, timezone
+
+from tsir.errors import InvalidInput
+
+CHUNK = 500
+"""Rows per statement: SQLite allows 32,766 variables, an image has 14."""
+
+MAX_PATH_BYTES = 16_384
+"""4,096 characters, four bytes each: the longest path Linux opens."""
+
+
+def utc(when: datetime | None) -> datetime | None:
+    """Naive UTC, as stored; a naive time is taken as UTC already. Years before 1000 are no date (MySQL has none)."""
+    if when is None or when.year < 1000:
+        return None
+    return when.astimezone(timezone.utc).replace(tzinfo=None) if when.tzinfo else when
+
+
+def aware(when: datetime | None) -> datetime | None:
+    return when.replace(tzinfo=timezone.utc) if when is not None else None
+
+
+def path_hash(path: str) -> str:
+    """Raises InvalidInput for a path that is not valid Unicode (Linux allows such names; JSON and MySQL do not) or too long."""
+    try:
+        data = path.encode()
+    except UnicodeEncodeError as error:
+        shown = path.encode(errors="replace").decode()
+        raise InvalidInput(f"The name {shown!r} is not valid Unicode. Rename the file.") from error
+    if len(data) > MAX_PATH_BYTES:
+        raise InvalidInput(f"The path {path[:80]!r}... is longer than {MAX_PATH_BYTES} bytes.")
+    return hashlib.sha256(data).hexdigest()
+
+
+def loose_hash(path: str) -> str:
+    """Like path_hash for what is no valid path: a URL, a name that cannot be encoded, an archive's member."""
+    return hashlib.sha256(path.encode(errors="surrogatepass")).hexdigest()
+
+
+def storable(value: str | None, length: int) -> str | None:
+    """A string that every database stores: valid Unicode, no NUL, not too long."""
+    if value is None:
+        return None
+    return value.encode(errors="replace").decode().replace("\0", "").strip()[:length] or None
+
+
+def finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None

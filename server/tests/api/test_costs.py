@@ -97,7 +97,7 @@ def test_example_picture_is_decoded_for_the_encoder_that_serves_the_collection(
     encoders = Encoders(settings, running, load=lambda wanted: serving)
     with Library.open(settings) as library:
         collection, _ = library.create("photos", serving.info)
-        runner = make_runner(library, lambda name: serving, settings)
+        runner = make_runner(library, Encoders(settings, serving), settings)
         try:
             assert runner.run_now(submit_folder(runner, "photos", photos)).state == "done"
         finally:

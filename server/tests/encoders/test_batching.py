@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.fakes import COLOURS, FakeEncoder
-from tsir.encoders.base import Encoder, Vectors
+from tsir.encoders.base import Encoder, Vectors, unit
 from tsir.encoders.batching import SMALL, Batched
 from tsir.errors import EncoderUnavailable, InvalidInput
 
@@ -119,6 +119,27 @@ def test_a_query_is_answered_while_a_large_batch_runs(batched: Callable[..., Bat
 def test_an_empty_batch_gives_no_rows(batched: Callable[..., Batched], spy: Spy) -> None:
     assert batched().texts([]).shape == (0, 8)
     assert spy.calls == []
+
+
+def test_everything_of_the_encoder_shows_and_it_is_closed_with_the_runtime() -> None:
+    class Blank(Spy):
+        device = "cuda:1"
+        photo_size = 12
+        scaled_decode = True
+        default_weights = {"text": 2.0}  # noqa: RUF012
+        neutral = {"text": unit(np.ones(8))}  # noqa: RUF012
+        closed = 0
+
+        def close(self) -> None:
+            self.closed += 1
+
+    inner = Blank()
+    outer = Batched(inner)
+    assert isinstance(outer, Encoder)
+    assert (outer.info, outer.device, outer.photo_size, outer.scaled_decode) == (inner.info, "cuda:1", 12, True)
+    assert (outer.default_weights, outer.neutral) == (inner.default_weights, inner.neutral)
+    outer.close()
+    assert inner.closed == 1
 
 
 def test_a_closed_runtime_refuses_calls_and_closes_twice(batched: Callable[..., Batched]) -> None:

@@ -25,10 +25,9 @@ pytest.importorskip("open_clip", reason="needs the extra torch: make setup EXTRA
 from torchvision import transforms  # noqa: E402
 
 from tsir.encoders.registry import load_encoder  # noqa: E402
-from tsir.encoders.task_former.checkpoint import fingerprint, read_state, used_state  # noqa: E402
+from tsir.encoders.task_former.checkpoint import convert, fingerprint, read_state, used_state  # noqa: E402
 from tsir.encoders.task_former.encoder import tokenizer  # noqa: E402
 from tsir.encoders.task_former.model import TaskFormer, TaskFormerConfig  # noqa: E402
-from tsir.encoders.weights import convert_weights  # noqa: E402
 
 MINIATURE = TaskFormerConfig(embed_dim=48, image_size=64, vision_width=128, vision_layers=2, text_width=64, text_layers=2)
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -199,7 +198,7 @@ def test_converted_weights_give_the_same_vectors_and_fingerprint(
     settings: Settings, official: Path, paper: Encoder, tmp_path: Path, precision: Any
 ) -> None:
     target = tmp_path / "small.safetensors"
-    size = convert_weights(official, target, precision)
+    size = convert(official, target, precision)
     converted = load_encoder(chosen(settings, target))
     assert converted.fingerprint == paper.fingerprint
     np.testing.assert_allclose(converted.texts(["a dog"]), paper.texts(["a dog"]), atol=1e-2 if precision == "fp16" else 1e-7)
@@ -276,11 +275,11 @@ def test_a_checkpoint_of_something_else_is_refused(settings: Settings, tmp_path:
 
 def test_conversion_refuses_what_cannot_work(official: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="fp16 or fp32"):
-        convert_weights(official, tmp_path / "x.safetensors", "int8")  # type: ignore[arg-type]
+        convert(official, tmp_path / "x.safetensors", "int8")  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="a file of their own"):
-        convert_weights(official, official)
+        convert(official, official)
     with pytest.raises(EncoderUnavailable, match="cannot be read"):
-        convert_weights(tmp_path / "none.pt", tmp_path / "x.safetensors")
+        convert(tmp_path / "none.pt", tmp_path / "x.safetensors")
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])

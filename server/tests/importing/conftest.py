@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.fakes import FakeEncoder
-from tsir.encoders.base import Vectors
+from tsir.encoders.base import Encoder, Vectors
+from tsir.jobs.model import Job
 from tsir.jobs.runner import JobRunner
+from tsir.jobs.store import Jobs
+from tsir.library.check import check
+from tsir.library.collection import Collection
 from tsir.library.library import Library
-from tsir.records import Job
+from tsir.services.imports import submit_folder
+from tsir.services.jobs import make_runner as runner_of
 from tsir.settings import Settings
 
 NAME = "album"
@@ -59,26 +65,56 @@ def encoder() -> WatchedEncoder:
 @pytest.fixture
 def library(settings: Settings, encoder: WatchedEncoder) -> Iterator[Library]:
     with Library.open(settings) as opened:
-        opened.create_collection(NAME, encoder.info)
+        opened.create(NAME, encoder.info)
         yield opened
 
 
 @pytest.fixture
-def make_runner(settings: Settings, library: Library, encoder: WatchedEncoder) -> Iterator[Callable[..., JobRunner]]:
-    made: list[JobRunner] = []
+def collection(library: Library) -> Collection:
+    return library.collection(NAME)
 
-    def make(**options: object) -> JobRunner:
-        made.append(JobRunner(library, lambda name: encoder, settings, **options))  # type: ignore[arg-type]
+
+@pytest.fixture
+def jobs(library: Library) -> Jobs:
+    return Jobs(library.stores.catalog.database)
+
+
+class Only:
+    """One encoder, whatever name is asked for."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+
+    def named(self, name: str) -> Encoder:
+        return self.encoder
+
+
+class MakeRunner(Protocol):
+    def __call__(self, library: Library | None = None, *, encoder: Encoder | None = None, **options: Any) -> JobRunner: ...
+
+
+@pytest.fixture
+def make_runner(request: pytest.FixtureRequest, settings: Settings, encoder: WatchedEncoder) -> Iterator[MakeRunner]:
+    """Runners of the test's library, or another, with the watched encoder, or another: all are stopped at the end."""
+    made: list[JobRunner] = []
+    encoders: list[Encoder] = [encoder]
+    default = request.getfixturevalue
+
+    def make(library: Library | None = None, *, encoder: Encoder | None = None, **options: Any) -> JobRunner:
+        encoders.append(encoder or encoders[0])
+        made.append(runner_of(library or default("library"), Only(encoders[-1]), settings, **options))
         return made[-1]
 
     yield make
-    encoder.open_gate()
+    for waiting in encoders:
+        if isinstance(waiting, WatchedEncoder):
+            waiting.open_gate()
     for runner in made:
         runner.stop(30)
 
 
 @pytest.fixture
-def runner(make_runner: Callable[..., JobRunner]) -> JobRunner:
+def runner(library: Library, make_runner: MakeRunner) -> JobRunner:
     runner = make_runner()
     runner.start()
     return runner
@@ -105,9 +141,22 @@ def fill(folder: Path, count: int, start: int = 0) -> list[Path]:
 
 def load(runner: JobRunner, folder: Path) -> Job:
     """Import a folder and wait for the end."""
-    job = runner.wait(runner.submit_folder(NAME, folder).id, timeout=60)
+    job = runner.wait(submit_folder(runner, NAME, folder).id, timeout=60)
     assert job.over
     return job
+
+
+def assert_whole(library: Library, expected: int) -> None:
+    """One ready row, one vector and both thumbnails per picture, and nothing else."""
+    collection = library.collection(NAME)
+    images, cursor = collection.images(None, 1000)
+    assert cursor is None
+    assert collection.count() == len(images) == len({image.content_hash for image in images}) == expected
+    assert len(collection.vectors([image.id for image in images])) == expected
+    for image in images:
+        assert library.files.thumbnails.find(image.content_hash, "small")
+        assert library.files.thumbnails.find(image.content_hash, "large")
+    assert check(library).clean
 
 
 def paths_of(library: Library) -> set[str]:
@@ -115,7 +164,7 @@ def paths_of(library: Library) -> set[str]:
     found: set[str] = set()
     cursor = None
     while True:
-        images, cursor = library.images(NAME, cursor, 100)
+        images, cursor = library.collection(NAME).images(cursor, 100)
         found.update(path for image in images for path in image.paths)
         if cursor is None:
             return found

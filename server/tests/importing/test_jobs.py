@@ -7,26 +7,32 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import threading
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from PIL import Image
 
 from tests.fakes import FakeEncoder
-from tests.importing.conftest import NAME, WatchedEncoder, fill, load, noise, paths_of
-from tsir.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
+from tests.importing.conftest import NAME, MakeRunner, WatchedEncoder, assert_whole, fill, load, noise, paths_of
+from tests.jobs.toys import until
+from tsir.errors import Conflict, NotFound, StoreUnavailable
 from tsir.importing import sources
 from tsir.importing.archives import save_archive
-from tsir.importing.pipeline import Progress
+from tsir.jobs.model import Job, JobFailure
+from tsir.jobs.progress import Progress
 from tsir.jobs.runner import JobRunner
+from tsir.jobs.store import Jobs
+from tsir.library.collection import Collection
 from tsir.library.library import Library
-from tsir.records import FileStat, Job, JobFailure, NewImage
+from tsir.library.reencoding import Reencoding
+from tsir.library.steps import Step
+from tsir.records import FileStat, NewImage
+from tsir.services.imports import submit_folder, submit_kept, submit_reencode, submit_urls
 from tsir.settings import Settings
 
 
@@ -36,16 +42,6 @@ def jpeg(image: Image.Image, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that another thread will do."""
-    pause = threading.Event()
-    for _ in range(1200):
-        if condition():
-            return
-        pause.wait(0.05)
-    pytest.fail("It never happened.")
-
-
 def copy_noted(library: Library, path: Path) -> None:
     """Copy an imported file and note the copy, as an import does."""
     first = library.find_path(str(path))
@@ -53,23 +49,11 @@ def copy_noted(library: Library, path: Path) -> None:
     copy = path.with_name(f"copy-{path.name}")
     copy.write_bytes(path.read_bytes())
     file = FileStat(str(copy), copy.stat().st_size, copy.stat().st_mtime_ns)
-    library.begin(NAME, [NewImage(file, first.content_hash, first.metadata)])
-
-
-def assert_whole(library: Library, expected: int) -> None:
-    """One ready row, one vector and both thumbnails per picture, and nothing else."""
-    images, cursor = library.images(NAME, None, 1000)
-    assert cursor is None
-    assert library.count(NAME) == len(images) == len({image.content_hash for image in images}) == expected
-    assert len(library.vectors(NAME, [image.id for image in images])) == expected
-    for image in images:
-        assert library.files.thumbnails.find(image.content_hash, "small")
-        assert library.files.thumbnails.find(image.content_hash, "large")
-    assert library.check().clean
+    library.collection(NAME).begin([NewImage(file, first.content_hash, first.metadata)])
 
 
 def test_bad_files_are_listed_with_reasons_and_good_ones_are_found(
-    library: Library, runner: JobRunner, album: Path, encoder: FakeEncoder
+    jobs: Jobs, collection: Collection, library: Library, runner: JobRunner, album: Path, encoder: FakeEncoder
 ) -> None:
     good = noise(1, 64)
     (album / "truncated.jpg").write_bytes(jpeg(noise(2, 300))[:20_000])
@@ -88,13 +72,13 @@ def test_bad_files_are_listed_with_reasons_and_good_ones_are_found(
     job = load(runner, album)
 
     assert (job.state, job.total, job.done, job.skipped, job.failed) == ("done", 8, 5, 0, 3)
-    reasons = {Path(failure.path).name: failure.reason for failure in library.job_failures(job.id, 10, 0)}
+    reasons = {Path(failure.path).name: failure.reason for failure in jobs.failures(job.id, 10)}
     assert reasons.keys() == {"truncated.jpg", "text.jpg", "empty.jpg"}
     assert "cut off" in reasons["truncated.jpg"]
     assert "not a picture" in reasons["text.jpg"]
     assert "empty" in reasons["empty.jpg"]
     assert {Path(path).name for path in paths_of(library)} == {"dot.png", "cmyk.jpg", "palette.png", "rotated.jpg", "西瓜.webp"}
-    best = library.search(NAME, encoder.texts(["blue"])[0], 1, fresh=True)[0]
+    best = collection.search(encoder.texts(["blue"])[0], 1)[0]
     assert Path(best.image.path).name == "cmyk.jpg"
     rotated = library.find_path(str(album / "rotated.jpg"))
     assert rotated is not None
@@ -110,7 +94,9 @@ def test_unchanged_folder_is_skipped(library: Library, runner: JobRunner, album:
     assert encoder.encoded == 10
 
 
-def test_only_what_changed_is_encoded(library: Library, runner: JobRunner, album: Path, encoder: WatchedEncoder) -> None:
+def test_only_what_changed_is_encoded(
+    collection: Collection, library: Library, runner: JobRunner, album: Path, encoder: WatchedEncoder
+) -> None:
     paths = fill(album, 6)
     load(runner, album)
     noise(99).save(paths[2])
@@ -120,7 +106,7 @@ def test_only_what_changed_is_encoded(library: Library, runner: JobRunner, album
     assert_whole(library, 7)
     found = library.find_path(str(paths[2]))
     assert found is not None
-    vector = library.vectors(NAME, [found.id])[found.id]
+    vector = collection.vectors([found.id])[found.id]
     assert np.allclose(vector, encoder.images([noise(99)])[0], atol=1e-5)
 
 
@@ -133,16 +119,18 @@ def test_touched_file_is_not_encoded_again(runner: JobRunner, album: Path, encod
     assert load(runner, album).skipped == 3
 
 
-def test_renamed_and_moved_files_keep_their_vectors(library: Library, runner: JobRunner, album: Path, encoder: WatchedEncoder) -> None:
+def test_renamed_and_moved_files_keep_their_vectors(
+    collection: Collection, library: Library, runner: JobRunner, album: Path, encoder: WatchedEncoder
+) -> None:
     paths = fill(album, 4)
     load(runner, album)
-    before = {image.content_hash: image.id for image in library.images(NAME)[0]}
+    before = {image.content_hash: image.id for image in collection.images()[0]}
     paths[0].rename(album / "renamed.png")
     (album / "deep").mkdir()
     paths[1].rename(album / "deep" / "moved.png")
     load(runner, album)
     assert encoder.encoded == 4
-    assert {image.content_hash: image.id for image in library.images(NAME)[0]} == before
+    assert {image.content_hash: image.id for image in collection.images()[0]} == before
     assert paths_of(library) == {str(path) for path in (album / "renamed.png", album / "deep" / "moved.png", *paths[2:])}
     assert_whole(library, 4)
 
@@ -171,7 +159,7 @@ def test_vanished_files_are_swept_after_a_folder_import(library: Library, runner
     assert_whole(library, 4)
 
 
-def test_missing_folder_fails_and_deletes_nothing(library: Library, runner: JobRunner, album: Path) -> None:
+def test_missing_folder_fails_and_deletes_nothing(collection: Collection, library: Library, runner: JobRunner, album: Path) -> None:
     folder = album / "stick"
     fill(folder, 3)
     load(runner, folder)
@@ -179,7 +167,7 @@ def test_missing_folder_fails_and_deletes_nothing(library: Library, runner: JobR
     job = load(runner, folder)
     assert job.state == "failed"
     assert "stick" in (job.message or "")
-    assert library.count(NAME) == 3
+    assert collection.count() == 3
 
 
 def test_empty_folder_is_done_at_once(runner: JobRunner, album: Path) -> None:
@@ -190,22 +178,22 @@ def test_empty_folder_is_done_at_once(runner: JobRunner, album: Path) -> None:
 def test_folder_that_is_being_imported_is_not_queued_twice(runner: JobRunner, album: Path, encoder: WatchedEncoder) -> None:
     fill(album, 5)
     encoder.close_gate()
-    first = runner.submit_folder(NAME, album)
-    assert runner.submit_folder(NAME, album).id == first.id
+    first = submit_folder(runner, NAME, album)
+    assert submit_folder(runner, NAME, album).id == first.id
     encoder.open_gate()
     runner.wait(first.id, 60)
-    assert runner.submit_folder(NAME, album).id != first.id
+    assert submit_folder(runner, NAME, album).id != first.id
 
 
 def test_cancelled_job_stops_while_the_encoder_is_busy_and_can_be_done_again(
-    library: Library, runner: JobRunner, album: Path, encoder: WatchedEncoder
+    jobs: Jobs, library: Library, runner: JobRunner, album: Path, encoder: WatchedEncoder
 ) -> None:
     fill(album, 40)
     encoder.close_gate()
     encoder.open_gate(2)
-    job = runner.submit_folder(NAME, album)
-    until(lambda: library.job(job.id).done == 8)
-    library.cancel_job(job.id)  # as another process would
+    job = submit_folder(runner, NAME, album)
+    until(lambda: jobs.get(job.id).done == 8)
+    jobs.cancel(job.id)  # as another process would
     job = runner.wait(job.id, 60)
     assert (job.state, job.done) == ("cancelled", 8)
     with pytest.raises(Conflict):
@@ -215,40 +203,40 @@ def test_cancelled_job_stops_while_the_encoder_is_busy_and_can_be_done_again(
 
 def load_all(runner: JobRunner, album: Path, encoder: WatchedEncoder) -> int:
     encoder.open_gate()
-    return runner.submit_folder(NAME, album).id
+    return submit_folder(runner, NAME, album).id
 
 
-def test_two_jobs_take_turns(library: Library, runner: JobRunner, album: Path, encoder: WatchedEncoder) -> None:
+def test_two_jobs_take_turns(jobs: Jobs, library: Library, runner: JobRunner, album: Path, encoder: WatchedEncoder) -> None:
     fill(album / "large", 80)
     fill(album / "small", 4, start=500)
     encoder.close_gate()
-    large = runner.submit_folder(NAME, album / "large")
-    until(lambda: library.job(large.id).state == "running")
-    small = runner.submit_folder(NAME, album / "small")
-    until(lambda: library.collection(NAME).pending > 4)
+    large = submit_folder(runner, NAME, album / "large")
+    until(lambda: jobs.get(large.id).state == "running")
+    small = submit_folder(runner, NAME, album / "small")
+    until(lambda: library.collection(NAME).describe().pending > 4)
     for _ in range(15):  # batches; the large folder has 20 of them
         encoder.open_gate(1)
         if runner.wait(small.id, 1).over:
             break
-    assert library.job(small.id).state == "done"
-    assert not library.job(large.id).over
+    assert jobs.get(small.id).state == "done"
+    assert not jobs.get(large.id).over
     encoder.open_gate()
     assert runner.wait(large.id, 60).done == 80
     assert_whole(library, 84)
 
 
 def test_stopped_runner_hands_its_job_back_and_the_next_one_ends_it(
-    library: Library, make_runner: Callable[..., JobRunner], album: Path, encoder: WatchedEncoder
+    jobs: Jobs, library: Library, make_runner: MakeRunner, album: Path, encoder: WatchedEncoder
 ) -> None:
     fill(album, 40)
     encoder.close_gate()
     encoder.open_gate(3)
     first = make_runner()
     first.start()
-    job = first.submit_folder(NAME, album)
-    until(lambda: library.job(job.id).done == 12)
+    job = submit_folder(first, NAME, album)
+    until(lambda: jobs.get(job.id).done == 12)
     first.stop(10)
-    assert library.job(job.id).state == "queued"
+    assert jobs.get(job.id).state == "queued"
     encoder.open_gate()
     second = make_runner()
     job = second.run_now(job)
@@ -261,8 +249,10 @@ CHILD = """
 import sys, time
 from pathlib import Path
 from tests.fakes import FakeEncoder
-from tsir.jobs.runner import JobRunner
+from tests.importing.conftest import Only
 from tsir.library.library import Library
+from tsir.services.imports import submit_folder
+from tsir.services.jobs import make_runner
 from tsir.settings import Settings
 
 class Slow(FakeEncoder):
@@ -273,18 +263,19 @@ class Slow(FakeEncoder):
 settings = Settings(_env_file=None, data_dir=sys.argv[1], image_roots=sys.argv[2], batch_size=4, num_workers=2, model="fake")
 encoder = Slow()
 library = Library.open(settings)
-library.create_collection("album", encoder.info)
-runner = JobRunner(library, lambda name: encoder, settings)
+library.create("album", encoder.info)
+runner = make_runner(library, Only(encoder), settings)
+runner.jobs.requeue_orphans()
 runner.start()
-job = runner.submit_folder("album", Path(sys.argv[2])) if sys.argv[3] == "folder" else library.list_jobs(1)[0]
+job = submit_folder(runner, "album", Path(sys.argv[2]))
 runner.wait(job.id, on_progress=lambda job: (sys.stdout.write(f"{job.done}\\n"), sys.stdout.flush()))
 runner.stop()
 library.close()
 """
 
 
-def child(settings: Settings, folder: Path, kind: str) -> subprocess.Popen[str]:
-    arguments = [sys.executable, "-c", textwrap.dedent(CHILD), str(settings.data_dir), str(folder), kind]
+def child(settings: Settings, folder: Path) -> subprocess.Popen[str]:
+    arguments = [sys.executable, "-c", CHILD, str(settings.data_dir), str(folder)]
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
 
 
@@ -303,7 +294,7 @@ def test_a_library_that_outgrows_the_embedded_store_is_told(
 def test_kill_at_any_moment_loses_and_doubles_nothing(settings: Settings, album: Path) -> None:
     fill(album, 60)
     for kill_at in (0, 24):  # pictures done
-        process = child(settings, album, "folder")
+        process = child(settings, album)
         assert process.stdout is not None
         with process.stdout:
             for line in process.stdout:
@@ -311,26 +302,26 @@ def test_kill_at_any_moment_loses_and_doubles_nothing(settings: Settings, album:
                     break
             process.send_signal(signal.SIGKILL)
             process.wait(30)
-    process = child(settings, album, "folder")
+    process = child(settings, album)
     process.communicate(timeout=250)
     assert process.returncode == 0
     with Library.open(settings) as library:
         assert_whole(library, 60)
-        assert {job.state for job in library.list_jobs(50)} == {"done"}
+        assert {job.state for job in Jobs(library.stores.catalog.database).list(50)} == {"done"}
 
 
-def test_acknowledged_upload_is_imported_after_a_crash(settings: Settings, library: Library, make_runner: Callable[..., JobRunner]) -> None:
+def test_acknowledged_upload_is_imported_after_a_crash(settings: Settings, library: Library, make_runner: MakeRunner) -> None:
     path = library.files.uploads.save(jpeg(noise(5)), "JPEG")
-    job = make_runner().submit_files(NAME, [path], ["holiday.jpg"])  # no runner was started: the process died here
+    job = submit_kept(make_runner(), NAME, [(path, "holiday.jpg")])  # no runner was started: the process died here
     job = make_runner().run_now(job)
     assert (job.state, job.done) == ("done", 1)
     assert paths_of(library) == {str(path)}
 
 
-def test_bad_upload_is_listed_under_its_own_name_and_deleted(library: Library, runner: JobRunner) -> None:
+def test_bad_upload_is_listed_under_its_own_name_and_deleted(jobs: Jobs, library: Library, runner: JobRunner) -> None:
     path = library.files.uploads.save(b"\xff\xd8\xff nothing", "JPEG")
-    job = runner.wait(runner.submit_files(NAME, [path], ["holiday.jpg"]).id, 60)
-    assert [failure.path for failure in library.job_failures(job.id, 10, 0)] == ["holiday.jpg"]
+    job = runner.wait(submit_kept(runner, NAME, [(path, "holiday.jpg")]).id, 60)
+    assert [failure.path for failure in jobs.failures(job.id, 10)] == ["holiday.jpg"]
     until(lambda: not path.exists())
 
 
@@ -343,24 +334,24 @@ def zipped(members: dict[str, bytes]) -> io.BytesIO:
     return file
 
 
-def test_zip_is_unpacked_into_pictures(library: Library, runner: JobRunner) -> None:
+def test_zip_is_unpacked_into_pictures(jobs: Jobs, library: Library, runner: JobRunner) -> None:
     members = {f"trip/{number}.jpg": jpeg(noise(number)) for number in range(5)} | {"trip/bad.jpg": b"no", "read.me": b"hello"}
     path = save_archive(zipped(members), library.files)
-    job = runner.wait(runner.submit_files(NAME, [path], ["trip.zip"]).id, 60)
+    job = runner.wait(submit_kept(runner, NAME, [(path, "trip.zip")]).id, 60)
     assert (job.state, job.total, job.done, job.failed) == ("done", 6, 5, 1)
-    assert [failure.path for failure in library.job_failures(job.id, 10, 0)] == ["trip.zip/trip/bad.jpg"]
+    assert [failure.path for failure in jobs.failures(job.id, 10)] == ["trip.zip/trip/bad.jpg"]
     assert_whole(library, 5)
     until(lambda: not path.exists())
 
 
-def test_interrupted_zip_leaves_no_second_copies(library: Library, make_runner: Callable[..., JobRunner], encoder: WatchedEncoder) -> None:
+def test_interrupted_zip_leaves_no_second_copies(jobs: Jobs, library: Library, make_runner: MakeRunner, encoder: WatchedEncoder) -> None:
     path = save_archive(zipped({f"{number}.jpg": jpeg(noise(number)) for number in range(30)}), library.files)
     encoder.close_gate()
     encoder.open_gate(2)
     first = make_runner()
     first.start()
-    job = first.submit_files(NAME, [path], ["a.zip"])
-    until(lambda: library.job(job.id).done == 8)
+    job = submit_kept(first, NAME, [(path, "a.zip")])
+    until(lambda: jobs.get(job.id).done == 8)
     first.stop(10)
     assert path.exists()
     encoder.open_gate()
@@ -370,138 +361,140 @@ def test_interrupted_zip_leaves_no_second_copies(library: Library, make_runner: 
     assert_whole(library, 30)
 
 
-def test_broken_zip_is_one_failure(library: Library, runner: JobRunner) -> None:
+def test_broken_zip_is_one_failure(jobs: Jobs, library: Library, runner: JobRunner) -> None:
     path = save_archive(io.BytesIO(b"PK\3\4" + bytes(100)), library.files)
-    job = runner.wait(runner.submit_files(NAME, [path], ["a.zip"]).id, 60)
+    job = runner.wait(submit_kept(runner, NAME, [(path, "a.zip")]).id, 60)
     assert (job.state, job.failed) == ("done", 1)
-    assert "broken" in library.job_failures(job.id, 10, 0)[0].reason
+    assert "broken" in jobs.failures(job.id, 10)[0].reason
 
 
 class Outage:
-    """A library whose stores are away from time to time; everything else is real."""
+    """Loses the answers of the stores while they are away: each step is done, and nobody hears of it."""
 
-    def __init__(self, library: Library) -> None:
-        self._library = library
+    def __init__(self) -> None:
         self.away = threading.Event()
-        self.refused: set[str] = set()
+        self.lost: list[Step] = []
 
-    def __getattr__(self, name: str) -> Any:  # a job's state stays readable, as when only Milvus is away
-        value = getattr(self._library, name)
-        if not callable(value):
-            return value
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if self.away.is_set() and "job" not in name:
-                self.refused.add(name)
-                raise StoreUnavailable("Milvus does not answer.")
-            return value(*args, **kwargs)
-
-        return call
+    def __call__(self, step: Step) -> None:
+        if self.away.is_set():
+            self.lost.append(step)
+            raise StoreUnavailable("Milvus does not answer.")
 
 
-def test_outage_of_the_stores_is_waited_for(library: Library, settings: Settings, album: Path, encoder: WatchedEncoder) -> None:
+def test_outage_of_the_stores_is_waited_for(settings: Settings, make_runner: MakeRunner, album: Path, encoder: WatchedEncoder) -> None:
     fill(album, 40)
-    stores = Outage(library)
+    stores = Outage()
     encoder.close_gate()
-    runner = JobRunner(stores, lambda name: encoder, settings)  # type: ignore[arg-type]
-    runner.start()
-    job = runner.submit_folder(NAME, album)
-    encoder.open_gate(2)
-    until(lambda: library.job(job.id).done == 8)
-    stores.away.set()
+    with Library.open(settings, stores) as library:
+        library.create(NAME, encoder.info)
+        runner = make_runner(library)
+        runner.start()
+        job = submit_folder(runner, NAME, album)
+        encoder.open_gate(2)
+        until(lambda: runner.jobs.get(job.id).done == 8)
+        stores.away.set()
+        encoder.open_gate()
+        until(lambda: bool(stores.lost))
+        until(lambda: runner.jobs.get(job.id).message == "Milvus does not answer.")
+        stores.away.clear()
+        job = runner.wait(job.id, 60)
+        runner.stop()
+        assert (job.state, job.done, job.message, encoder.encoded) == ("done", 40, None, 40)
+        assert_whole(library, 40)
+
+
+def test_import_whose_store_refuses_ends_failed(
+    jobs: Jobs, library: Library, runner: JobRunner, album: Path, encoder: WatchedEncoder
+) -> None:
+    fill(album, 12)
+    encoder.close_gate()
+    job = submit_folder(runner, NAME, album)
+    encoder.open_gate(1)
+    until(lambda: runner.jobs.get(job.id).done == 4)
+    library.stores.catalog.database.write(lambda connection: connection.execute(sa.text("ALTER TABLE images RENAME TO elsewhere")))
     encoder.open_gate()
-    until(lambda: bool(stores.refused))
-    until(lambda: library.job(job.id).message == "Milvus does not answer.")
-    stores.away.clear()
-    job = JobRunner(library, lambda name: encoder, settings).wait(job.id, 60)
-    runner.stop()
-    assert (job.state, job.done, job.message, encoder.encoded) == ("done", 40, None, 40)
-    assert_whole(library, 40)
+    job = runner.wait(job.id, 60)
+    assert job.state == "failed"
+    assert "refuses" in (job.message or "") and "images" in (job.message or "")
 
 
-def test_encoder_that_breaks_fails_the_job_with_its_reason(library: Library, settings: Settings, album: Path) -> None:
+def test_encoder_that_breaks_fails_the_job_with_its_reason(library: Library, make_runner: MakeRunner, album: Path) -> None:
     class Broken(FakeEncoder):
         def images(self, batch: object) -> Any:
             raise RuntimeError("out of graphics memory")
 
     fill(album, 5)
-    runner = JobRunner(library, lambda name: Broken(), settings)
-    job = runner.run_now(runner.submit_folder(NAME, album))
+    runner = make_runner(encoder=Broken())
+    job = runner.run_now(submit_folder(runner, NAME, album))
     runner.stop()
     assert job.state == "failed"
     assert "out of graphics memory" in (job.message or "")
 
 
-def test_collection_of_another_encoder_is_refused(library: Library, settings: Settings, album: Path) -> None:
+def test_collection_of_another_encoder_is_refused(library: Library, make_runner: MakeRunner, album: Path) -> None:
     fill(album, 1)
-    runner = JobRunner(library, lambda name: FakeEncoder("other", 8), settings)
-    job = runner.run_now(runner.submit_folder(NAME, album))
+    runner = make_runner(encoder=FakeEncoder("other", 8))
+    job = runner.run_now(submit_folder(runner, NAME, album))
     runner.stop()
     assert job.state == "failed"
     assert "other" in (job.message or "")
 
 
-def test_dropped_collection_ends_its_job(library: Library, runner: JobRunner, album: Path, encoder: WatchedEncoder) -> None:
+def test_dropped_collection_ends_its_job(jobs: Jobs, library: Library, runner: JobRunner, album: Path, encoder: WatchedEncoder) -> None:
     fill(album, 20)
     encoder.close_gate()
-    job = runner.submit_folder(NAME, album)
-    until(lambda: library.collection(NAME).pending > 0)
-    library.drop_collection(NAME)
+    job = submit_folder(runner, NAME, album)
+    until(lambda: library.collection(NAME).describe().pending > 0)
+    library.drop(NAME, also=jobs.cancel_all(NAME))
     encoder.open_gate()
 
     def over() -> bool:
         try:
-            return library.job(job.id).over
+            return jobs.get(job.id).over
         except NotFound:
             return True
 
     until(over)
-    assert not library.collections()
+    assert not library.handles()
 
 
 def test_dropped_collection_s_job_notes_nothing_in_the_next_one_of_its_name(
-    library: Library, runner: JobRunner, album: Path, encoder: WatchedEncoder
+    jobs: Jobs, library: Library, runner: JobRunner, album: Path, encoder: WatchedEncoder
 ) -> None:
     fill(album, 40)
     encoder.close_gate()
-    job = runner.submit_folder(NAME, album)
-    until(lambda: library.collection(NAME).pending > 0)
-    library.drop_collection(NAME)
-    library.create_collection(NAME, encoder.info)
+    job = submit_folder(runner, NAME, album)
+    until(lambda: library.collection(NAME).describe().pending > 0)
+    library.drop(NAME, also=jobs.cancel_all(NAME))
+    library.create(NAME, encoder.info)
     encoder.open_gate()
-    until(lambda: library.job(job.id).over)
-    anew = library.collection(NAME)
+    until(lambda: jobs.get(job.id).over)
+    anew = library.collection(NAME).describe()
     assert (anew.count, anew.pending) == (0, 0)
 
 
-def test_asking_for_nothing_is_refused(library: Library, runner: JobRunner, album: Path) -> None:
-    for ask in (lambda: runner.submit_files(NAME, []), lambda: runner.submit_urls(NAME, [" "])):
-        with pytest.raises(InvalidInput):
-            ask()
-    with pytest.raises(NotFound, match="album"):
-        runner.submit_folder("nothing", album)
-
-
-def test_reencoding_moves_a_collection_to_another_encoder(library: Library, settings: Settings, runner: JobRunner, album: Path) -> None:
+def test_reencoding_moves_a_collection_to_another_encoder(
+    library: Library, make_runner: MakeRunner, runner: JobRunner, album: Path
+) -> None:
     paths = fill(album, 10)
     load(runner, album)
     paths[0].unlink()
     other = WatchedEncoder("other", 16)
-    second = JobRunner(library, lambda name: other, settings)
+    second = make_runner(encoder=other)
     runner.stop()
-    job = second.run_now(second.submit_reencode(NAME, "other"))
+    job = second.run_now(submit_reencode(second, NAME, "other"))
     assert (job.state, job.done, job.failed) == ("done", 9, 1)
     assert library.collection(NAME).encoder == other.info
-    images, _ = library.images(NAME)
+    images, _ = library.collection(NAME).images()
     assert len(images) == 9
-    assert {vector.shape for vector in library.vectors(NAME, [image.id for image in images]).values()} == {(16,)}
-    job = second.run_now(second.submit_folder(NAME, album))
+    assert {vector.shape for vector in library.collection(NAME).vectors([image.id for image in images]).values()} == {(16,)}
+    job = second.run_now(submit_folder(second, NAME, album))
     second.stop()
     assert (job.state, job.skipped) == ("done", 9)
 
 
 def test_reencoding_takes_no_other_picture_that_lies_there_now(
-    library: Library, settings: Settings, runner: JobRunner, album: Path
+    jobs: Jobs, library: Library, make_runner: MakeRunner, runner: JobRunner, album: Path
 ) -> None:
     paths = fill(album, 3)
     load(runner, album)
@@ -510,84 +503,90 @@ def test_reencoding_takes_no_other_picture_that_lies_there_now(
     paths[1].rename(paths[0])
     (album / "kept").rename(paths[1])
     other = WatchedEncoder("other", 16)
-    second = JobRunner(library, lambda name: other, settings)
-    job = second.run_now(second.submit_reencode(NAME, "other"))
+    second = make_runner(encoder=other)
+    job = second.run_now(submit_reencode(second, NAME, "other"))
     assert (job.state, job.done, job.failed) == ("done", 1, 2)
-    assert {failure.reason for failure in library.job_failures(job.id)} == {"The file holds another picture now: import its folder again."}
-    second.run_now(second.submit_folder(NAME, album))
+    assert {failure.reason for failure in jobs.failures(job.id)} == {"The file holds another picture now: import its folder again."}
+    second.run_now(submit_folder(second, NAME, album))
     second.stop()
-    images, _ = library.images(NAME)
-    vectors = library.vectors(NAME, [image.id for image in images])
+    images, _ = library.collection(NAME).images()
+    vectors = library.collection(NAME).vectors([image.id for image in images])
     assert len(images) == 3
     for image in images:
         assert np.allclose(vectors[image.id], other.images([Image.open(image.path).convert("RGB")])[0], atol=1e-6)
 
 
 def reencoding_at_the_gate(
-    library: Library, settings: Settings, runner: JobRunner, album: Path
-) -> tuple[WatchedEncoder, JobRunner, Job, int]:
+    library: Library, make_runner: MakeRunner, runner: JobRunner, album: Path
+) -> tuple[WatchedEncoder, JobRunner, Job, Reencoding]:
     """Twelve imported pictures on their way to another encoder, which waits before its first batch of four."""
     fill(album, 12)
     load(runner, album)
     runner.stop()
     other = WatchedEncoder("other", 16)
     other.close_gate()
-    second = JobRunner(library, lambda name: other, settings)
+    second = make_runner(encoder=other)
     second.start()
-    job = second.submit_reencode(NAME, "other")
+    job = submit_reencode(second, NAME, "other")
     until(lambda: library.collection(NAME).state == "reencoding")
-    return other, second, job, library.begin_reencode(NAME, other.info)
+    reencoding = library.reencoding(NAME)
+    reencoding.begin(other.info)
+    return other, second, job, reencoding
 
 
-def test_reencoding_includes_what_was_copied_meanwhile(library: Library, settings: Settings, runner: JobRunner, album: Path) -> None:
-    other, second, job, generation = reencoding_at_the_gate(library, settings, runner, album)
+def test_reencoding_includes_what_was_copied_meanwhile(
+    jobs: Jobs, library: Library, make_runner: MakeRunner, runner: JobRunner, album: Path
+) -> None:
+    other, second, job, reencoding = reencoding_at_the_gate(library, make_runner, runner, album)
     other.open_gate(1)
-    until(lambda: len(library.reencode_batch(NAME, generation, 100)) == 8)
+    until(lambda: len(reencoding.batch(100)) == 8)
     copy_noted(library, album / "0000.png")
     other.open_gate()
-    until(lambda: library.job(job.id).over)
+    until(lambda: jobs.get(job.id).over)
     second.stop()
-    assert library.job(job.id).state == "done"
-    assert (library.collection(NAME).encoder, library.collection(NAME).pending) == (other.info, 0)
+    assert jobs.get(job.id).state == "done"
+    anew = library.collection(NAME).describe()
+    assert (anew.encoder, anew.pending) == (other.info, 0)
     assert_whole(library, 12)
 
 
 def test_progress_stays_within_the_total_when_pictures_are_encoded_twice(
-    library: Library, settings: Settings, runner: JobRunner, album: Path
+    jobs: Jobs, library: Library, make_runner: MakeRunner, runner: JobRunner, album: Path
 ) -> None:
-    other, second, job, generation = reencoding_at_the_gate(library, settings, runner, album)
+    other, second, job, reencoding = reencoding_at_the_gate(library, make_runner, runner, album)
     other.open_gate(2)
-    until(lambda: len(library.reencode_batch(NAME, generation, 100)) == 4)
+    until(lambda: len(reencoding.batch(100)) == 4)
     for number in range(5):
         copy_noted(library, album / f"{number:04}.png")
     other.open_gate(2)
-    until(lambda: library.job(job.id).done == 16)
-    assert library.job(job.id).total == 16
+    until(lambda: jobs.get(job.id).done == 16)
+    assert jobs.get(job.id).total == 16
     other.open_gate()
-    until(lambda: library.job(job.id).over)
+    until(lambda: jobs.get(job.id).over)
     second.stop()
-    assert library.job(job.id).state == "done"
+    assert jobs.get(job.id).state == "done"
 
 
 @pytest.mark.parametrize("told", [5, 3, 0])
 def test_reencoding_that_was_cut_off_after_its_end_is_done(
-    library: Library, settings: Settings, runner: JobRunner, album: Path, told: int
+    jobs: Jobs, collection: Collection, library: Library, make_runner: MakeRunner, runner: JobRunner, album: Path, told: int
 ) -> None:
     fill(album, 5)
     load(runner, album)
     runner.stop()
     other = WatchedEncoder("other", 16)
-    second = JobRunner(library, lambda name: other, settings)
-    job = second.submit_reencode(NAME, "other")
-    generation = library.begin_reencode(NAME, other.info)
-    for image in library.images(NAME)[0]:
-        library.finish_reencode(NAME, generation, [image.id], other.images([Image.open(image.path)]))
-    library.swap(NAME, generation)
-    assert library.claim_job("dead") is not None
-    library.update_job(job.id, worker="dead", total=5, done=told, skipped=0, failed=0, rate=0.0)
-    library.finish_job(job.id, "queued", None, worker="dead")
-    resumed = second.run_now(library.job(job.id))
-    again = second.run_now(second.submit_reencode(NAME, "other"))
+    second = make_runner(encoder=other)
+    job = submit_reencode(second, NAME, "other")
+    reencoding = library.reencoding(NAME)
+    reencoding.begin(other.info)
+    for image in collection.images()[0]:
+        reencoding.finish([image.id], other.images([Image.open(image.path)]))
+    reencoding.swap()
+    assert jobs.claim("dead") is not None
+    jobs.report(job.id, worker="dead", total=5, done=told, skipped=0, failed=0, rate=0.0)
+    jobs.finish(job.id, "hand back", worker="dead")
+    resumed = second.run_now(jobs.get(job.id))
+    again = second.run_now(submit_reencode(second, NAME, "other"))
     second.stop()
     assert (resumed.state, resumed.done, resumed.skipped, resumed.total) == ("done", told, 5 - told, 5)
     assert (again.state, again.done, again.skipped) == ("done", 0, 5)
@@ -621,14 +620,12 @@ def test_rate_counts_what_was_worked_on() -> None:
     assert progress.rate() > 0
 
 
-def test_job_for_this_process_is_not_queued(
-    library: Library, make_runner: Callable[..., JobRunner], album: Path, encoder: WatchedEncoder
-) -> None:
+def test_job_for_this_process_is_not_queued(library: Library, make_runner: MakeRunner, album: Path, encoder: WatchedEncoder) -> None:
     fill(album, 5)
     encoder.close_gate()
     mine, other = make_runner(), make_runner()
     other.start()
-    job = mine.submit_folder(NAME, album, here=True)
+    job = submit_folder(mine, NAME, album, here=True)
     assert job.worker == mine.worker
     encoder.open_gate()
     assert mine.run_now(job).done == 5
@@ -636,39 +633,39 @@ def test_job_for_this_process_is_not_queued(
 
 
 def test_urls_are_fetched_into_uploads_and_bad_ones_are_listed(
-    library: Library, make_runner: Callable[..., JobRunner], picture_server: str
+    jobs: Jobs, library: Library, make_runner: MakeRunner, picture_server: str
 ) -> None:
     runner = make_runner(allowed=lambda address: address.is_loopback)
     urls = [f"{picture_server}/{number}" for number in range(6)]
-    job = runner.run_now(runner.submit_urls(NAME, [*urls, f"{picture_server}/text", f"{picture_server}/404", urls[0]]))
+    job = runner.run_now(submit_urls(runner, NAME, [*urls, f"{picture_server}/text", f"{picture_server}/404", urls[0]]))
     assert (job.state, job.total, job.done, job.failed) == ("done", 8, 6, 2)
-    reasons = {failure.path.rpartition("/")[2]: failure.reason for failure in library.job_failures(job.id, 10, 0)}
+    reasons = {failure.path.rpartition("/")[2]: failure.reason for failure in jobs.failures(job.id, 10)}
     assert "not a picture" in reasons["text"]
     assert "404" in reasons["404"]
     assert all(library.files.uploads.holds(path) for path in paths_of(library))
     assert_whole(library, 6)
 
 
-def test_addresses_of_this_machine_are_not_fetched(library: Library, runner: JobRunner, picture_server: str) -> None:
-    job = runner.wait(runner.submit_urls(NAME, [f"{picture_server}/1"]).id, 60)
+def test_addresses_of_this_machine_are_not_fetched(jobs: Jobs, library: Library, runner: JobRunner, picture_server: str) -> None:
+    job = runner.wait(submit_urls(runner, NAME, [f"{picture_server}/1"]).id, 60)
     assert (job.state, job.failed) == ("done", 1)
-    assert "public" in library.job_failures(job.id, 1, 0)[0].reason
+    assert "public" in jobs.failures(job.id, 1)[0].reason
 
 
-def test_job_of_a_worker_that_died_falls_to_the_next(library: Library, make_runner: Callable[..., JobRunner], album: Path) -> None:
+def test_job_of_a_worker_that_died_falls_to_the_next(jobs: Jobs, library: Library, make_runner: MakeRunner, album: Path) -> None:
     fill(album, 5)
-    library.create_job(NAME, "import", {"folder": str(album)}, worker="a process that died")
-    library.requeue_orphans()  # what opening an embedded library does, and a minute without a sign of life
+    jobs.create(NAME, "import", {"folder": str(album)}, worker="a process that died")
+    jobs.requeue_orphans()  # what opening an embedded library does, and a minute without a sign of life
     runner = make_runner()
-    assert runner.run_now(runner.submit_folder(NAME, album, here=True)).done == 5
-    assert len(library.list_jobs()) == 1
+    assert runner.run_now(submit_folder(runner, NAME, album, here=True)).done == 5
+    assert len(jobs.list()) == 1
 
 
-def test_runner_does_a_job_whose_claim_got_lost_on_its_way(library: Library, make_runner: Callable[..., JobRunner], album: Path) -> None:
+def test_runner_does_a_job_whose_claim_got_lost_on_its_way(jobs: Jobs, library: Library, make_runner: MakeRunner, album: Path) -> None:
     fill(album, 5)
     runner = make_runner()
-    job = runner.submit_folder(NAME, album)
-    library.claim_job(runner.worker)  # the database did it, but its answer never came
+    job = submit_folder(runner, NAME, album)
+    jobs.claim(runner.worker)  # the database did it, but its answer never came
     assert runner.run_now(job).done == 5
 
 

@@ -6,15 +6,16 @@ from PIL import Image
 from tests.fakes import FakeEncoder
 from tsir.errors import EncoderMismatch
 from tsir.importing.mend import encode_unfinished
+from tsir.library.collection import Collection
 from tsir.library.library import Library
 from tsir.media.decode import open_picture
-from tsir.records import Collection, FileStat, NewImage
+from tsir.records import FileStat, NewImage
 from tsir.settings import Settings
 
 
 def begin(library: Library, encoder: FakeEncoder, folder: Path, colours: list[str]) -> list[int]:
     """Pictures that an import noted and never finished."""
-    library.create_collection("album", encoder.info)
+    collection, _ = library.create("album", encoder.info)
     items = []
     for colour in colours:
         path = folder / f"{colour}.png"
@@ -22,16 +23,16 @@ def begin(library: Library, encoder: FakeEncoder, folder: Path, colours: list[st
         picture = open_picture(path, max_bytes=10**6, max_pixels=10**6)
         stat = FileStat(str(path), path.stat().st_size, path.stat().st_mtime_ns)
         items.append(NewImage(stat, picture.content_hash, picture.metadata))
-    return [begun.id for begun in library.begin("album", items)]
+    return [begun.id for begun in collection.begin(items)]
 
 
 def test_pictures_of_a_cut_off_import_are_found_after_mending(settings: Settings, tmp_path: Path) -> None:
     encoder = FakeEncoder()
     with Library.open(settings) as library:
         ids = begin(library, encoder, tmp_path, ["red", "blue"])
-        assert library.count("album") == 0
+        assert library.collection("album").count() == 0
         assert encode_unfinished(library, lambda _: encoder, settings) == (2, [])
-        hits = library.search("album", encoder.texts(["red"])[0], 2, fresh=True)
+        hits = library.collection("album").search(encoder.texts(["red"])[0], 2)
         assert [hit.image.id for hit in hits] == ids
         assert encode_unfinished(library, lambda _: encoder, settings) == (0, [])
 
@@ -46,7 +47,7 @@ def test_gone_and_changed_files_are_named_and_the_rest_is_mended(settings: Setti
         assert mended == 1
         assert [Path(failure.path).name for failure in failures] == ["red.png", "green.png"]
         assert "another picture" in failures[1].reason
-        assert library.count("album") == 1
+        assert library.collection("album").count() == 1
 
 
 def test_a_collection_of_another_encoder_is_left_alone(settings: Settings, tmp_path: Path) -> None:
@@ -67,4 +68,4 @@ def test_more_pictures_than_a_batch(settings: Settings, tmp_path: Path, count: i
     with Library.open(settings) as library:
         begin(library, encoder, tmp_path, [f"#0000{number:02x}" for number in range(count)])
         assert encode_unfinished(library, lambda _: encoder, small) == (count, [])
-        assert library.count("album") == count
+        assert library.collection("album").count() == count

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tsir.importing.scan import BATCH, Item, count, scan
-from tsir.records import JobFailure
+from tsir.jobs.model import JobFailure
 
 
 def names(folder: Path, *roots: Path) -> list[str]:

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.importing.conftest import NAME, WatchedEncoder, fill, noise, paths_of
-from tests.importing.test_jobs import assert_whole, until
+from tests.importing.conftest import NAME, WatchedEncoder, assert_whole, fill, noise, paths_of
+from tests.jobs.toys import until
 from tsir.errors import InvalidInput
 from tsir.importing import watch as module
-from tsir.importing.pipeline import Progress
 from tsir.importing.watch import watch
+from tsir.jobs.model import JobFailure
+from tsir.jobs.progress import Progress
+from tsir.library.check import check
+from tsir.library.collection import Collection
 from tsir.library.library import Library
-from tsir.records import JobFailure
 from tsir.settings import Settings
 
 
@@ -49,7 +51,9 @@ def watching(
     assert not running.thread.is_alive()
 
 
-def test_what_is_there_comes_first_then_every_change(library: Library, watching: Watch, album: Path, encoder: WatchedEncoder) -> None:
+def test_what_is_there_comes_first_then_every_change(
+    collection: Collection, library: Library, watching: Watch, album: Path, encoder: WatchedEncoder
+) -> None:
     new = fill(album, 2, start=3)
     until(lambda: len(paths_of(library)) == 5)
 
@@ -60,27 +64,27 @@ def test_what_is_there_comes_first_then_every_change(library: Library, watching:
     until(lambda: str(album / "renamed.png") in paths_of(library) and str(new[1]) not in paths_of(library))
 
     (album / "0000.png").unlink()
-    until(lambda: library.count(NAME) == 4)
-    until(lambda: library.check().clean)  # a picture is out of sight before it is gone
+    until(lambda: collection.count() == 4)
+    until(lambda: check(library).clean)  # a picture is out of sight before it is gone
 
     assert encoder.encoded == 6, "a rename needs no encoding"
     assert_whole(library, 4)
 
 
-def test_whole_folders_come_and_go(library: Library, watching: Watch, album: Path, tmp_path: Path) -> None:
+def test_whole_folders_come_and_go(collection: Collection, library: Library, watching: Watch, album: Path, tmp_path: Path) -> None:
     fill(tmp_path / "trip" / "day one", 3, start=10)
     shutil.move(tmp_path / "trip", album / "trip")
-    until(lambda: library.count(NAME) == 6)
+    until(lambda: collection.count() == 6)
     shutil.rmtree(album / "trip")
-    until(lambda: library.count(NAME) == 3)
+    until(lambda: collection.count() == 3)
 
 
-def test_bad_and_hidden_files_do_not_stop_it(library: Library, watching: Watch, album: Path) -> None:
+def test_bad_and_hidden_files_do_not_stop_it(collection: Collection, library: Library, watching: Watch, album: Path) -> None:
     noise(50).save(album / ".hidden.png")
     (album / "bad.jpg").write_text("no picture")
     until(lambda: bool(watching.failures))
     fill(album, 1, start=20)
-    until(lambda: library.count(NAME) == 4)
+    until(lambda: collection.count() == 4)
     assert {Path(failure.path).name for failure in watching.failures} == {"bad.jpg"}
     assert not any(".hidden" in path for path in paths_of(library))
 

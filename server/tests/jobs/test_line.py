@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tsir.errors import NotFound, StoreUnavailable
-from tsir.jobs.line import Line, Stopped
+from tsir.errors import NotFound, StoreRefused, StoreUnavailable
+from tsir.jobs.line import Line, Stopped, in_order
 
 
 def test_items_keep_their_order_and_run_only_so_far_ahead() -> None:
@@ -88,3 +89,42 @@ def test_patience_ends_with_a_stop() -> None:
 
     with pytest.raises(Stopped):
         line.patiently(call)
+
+
+def test_what_a_store_refuses_is_not_waited_for() -> None:
+    calls: list[int] = []
+
+    def call() -> None:
+        calls.append(1)
+        raise StoreRefused("It knows no such field.")
+
+    with pytest.raises(StoreRefused, match="no such field"):
+        Line().patiently(call)
+    assert len(calls) == 1
+
+
+def test_results_keep_their_order_and_only_a_window_is_under_way() -> None:
+    begun: list[int] = []
+
+    def double(number: int) -> int:
+        begun.append(number)
+        return 2 * number
+
+    with ThreadPoolExecutor(4) as pool:
+        for taken, result in enumerate(in_order(pool, double, range(50), 5)):
+            assert result == 2 * taken
+            assert len(begun) <= taken + 5
+    assert sorted(begun) == list(range(50))
+
+
+def test_error_of_a_call_comes_in_its_place() -> None:
+    def call(number: int) -> int:
+        if number == 2:
+            raise NotFound("There is nothing.")
+        return number
+
+    with ThreadPoolExecutor(4) as pool:
+        results = in_order(pool, call, range(10), 4)
+        assert [next(results), next(results)] == [0, 1]
+        with pytest.raises(NotFound):
+            next(results)

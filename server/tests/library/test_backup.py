@@ -104,7 +104,7 @@ def test_uploads_outlive_a_failed_restore(library: Library, add: Add, other: Lib
     with zipfile.ZipFile(tmp_path / "good.zip") as source, zipfile.ZipFile(tmp_path / "bad.zip", "w") as target:
         for name in source.namelist():
             target.writestr(name, source.read(name)[: -4 if name == "collections/1/000000.npy" else None])
-    there = other.files.uploads / upload.relative_to(library.files.uploads)
+    there = other.files.uploads.folder / upload.relative_to(library.files.uploads.folder)
     there.parent.mkdir(parents=True, exist_ok=True)
     there.write_bytes(b"upload")
     with pytest.raises(InvalidInput):

@@ -205,16 +205,6 @@ def test_growing_collection_gets_another_index_and_keeps_its_images(
     assert [Path(hit.image.path).stem for hit in hits] == [str(n) for n in range(100)]
 
 
-def index_in_milvus(settings: Settings, name: str) -> str:
-    from pymilvus import MilvusClient
-
-    client = MilvusClient(uri=settings.vectors_uri)
-    try:
-        return str(client.describe_index(name, "vector")["index_type"])
-    finally:
-        client.close()
-
-
 @pytest.mark.services
 @pytest.mark.parametrize("settings", ["services"], indirect=True)
 def test_an_index_that_milvus_could_not_build_is_built_with_the_next_pictures(
@@ -236,7 +226,7 @@ def test_an_index_that_milvus_could_not_build_is_built_with_the_next_pictures(
         library.collection("photos").finish([entry.id for entry in begun], np.stack([axis(1, n) for n in range(5)]))
         ref = library.stores.catalog.collections.ref("photos")
         assert ref.index == "HNSW"
-        assert index_in_milvus(settings, library.stores.vectors_name(ref)) == "HNSW"
+        assert library.stores.vectors.index(library.stores.vectors_name(ref)) == "HNSW"
 
 
 @pytest.mark.parametrize("index", ["HNSW", "IVF_FLAT", "IVF_SQ8"])

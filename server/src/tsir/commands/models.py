@@ -16,8 +16,8 @@ from rich.progress import Progress as Bar
 
 from tsir.commands.terminal import counting, print_json, say
 from tsir.encoders.base import Encoder, Vectors
-from tsir.encoders.registry import load_encoder
-from tsir.encoders.weights import WeightsInfo, convert_weights, get_weights, list_weights, verify_weights
+from tsir.encoders.registry import load_encoder, need_extra
+from tsir.encoders.weights import WeightsInfo, get_weights, list_weights, verify_weights
 from tsir.errors import InvalidInput, NotFound, TsirError
 from tsir.evaluation.evaluate import parse_weights, run_eval
 from tsir.importing.reading import least_sides, open_within, photo_for
@@ -148,7 +148,10 @@ def weights_verify(settings: Settings, name: str, *, as_json: bool) -> None:
 
 def weights_convert(source: Path, target: Path, precision: Literal["fp16", "fp32"]) -> None:
     """Write weights as safetensors."""
-    written = convert_weights(source, target, precision)
+    need_extra("torch", "Converting weights")
+    from tsir.encoders.task_former.checkpoint import convert
+
+    written = convert(source, target, precision)
     typer.echo(f"{target}: {written / 2**20:,.1f} MB")
 
 

@@ -99,8 +99,8 @@ class Collection:
 
     @property
     def state(self) -> CollectionState:
-        """ "reencoding" while another encoder makes a new generation of vectors."""
-        return "reencoding" if self.ref.reencoding else "ready"
+        """ "reencoding" while a new generation of vectors is being made."""
+        return self.ref.state_shown
 
     def again(self) -> Collection:
         """A new handle on the same collection."""
@@ -291,12 +291,14 @@ class Collection:
         """Stored vectors float32 [dim] by image id; ids without one are left out."""
         wanted = sorted({id for id in ids if abs(id) < 2**63})
         ready = self._stores.catalog.images.ready(self.ref, wanted)
-        try:
-            return self._stores.vectors.settled(self._stores.vectors_name(self.ref), list(ready))
-        except NoSuchVectors:
-            now = self.again()
-            moved = now.ref.generation != self.ref.generation and now.encoder == self.encoder  # into a newer schema
-            return now.vectors(ids) if moved else {}
+        ref = self.ref
+        while True:
+            try:
+                return self._stores.vectors.settled(self._stores.vectors_name(ref), list(ready))
+            except NoSuchVectors:  # noqa: PERF203 - twice at most
+                served, ref = ref, self._now()
+                if ref.generation == served.generation:  # not re-encoded since we looked
+                    return {}
 
     def search(
         self, vector: Vectors, limit: int, offset: int = 0, filter: Filter | None = None, watch: Stopwatch | None = None

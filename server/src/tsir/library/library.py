@@ -56,8 +56,8 @@ class Library:
     def open(cls, settings: Settings, after: After = unobserved, schema: Schema = SCHEMA) -> Library:
         """Open the stores that the settings name, create what is missing, and bring the catalog's schema up to date.
 
-        Vectors of an older `schema` are copied into the newest one in the background. `after` is told of every step of the protocol. Raises
-        Conflict when an embedded library is in use by another process, or was written by a newer version.
+        Vectors of an older `schema` are copied into the newest one in the background. `after` is told of every step of the protocol.
+        Raises Conflict when an embedded library is in use by another process, or was written by a newer version.
         """
         library = cls(settings, after, schema)
         try:
@@ -93,15 +93,16 @@ class Library:
             self._prepare(ref)
 
     def _prepare(self, ref: Ref) -> None:
-        """Load a collection's vectors, and do what a crash or an older version left to be done."""
+        """Load a collection, and do what a crash or an older version left to be done."""
         stores = self.stores
         try:
             with suppress(NotFound, NoSuchVectors):  # dropped or encoded anew meanwhile
                 # What a crash left between dropping an outgrown index and building the next, and pictures that were moved before one.
                 served = stores.catalog.collections.again(ref)
                 stores.vectors.set_index(stores.vectors_name(served), served.index)
-                self.handle(served).refresh(stores.catalog.images.stale(ref.id))
-                upgrade(stores, self.handle(served))
+                collection = self.handle(served).again()
+                collection.refresh(stores.catalog.images.stale(ref.id))
+                upgrade(stores, collection)
         except TsirError as error:
             log.warning("%s", error)
 

@@ -76,9 +76,8 @@ class Stores:
         return found
 
     def upsert(self, ref: Ref, generation: int | None, rows: Mapping[int, Vectors], facts: Mapping[int, Facts]) -> None:
-        """Write the vectors of images, with their facts. Raises EncoderMismatch when the served ones were replaced since `ref` was read."""
-        ids = list(facts)
-        name, vectors = self.vectors_name(ref, generation), np.stack([rows[id] for id in ids])
+        """Write the vectors of images, with their facts."""
+        name, ids, vectors = self.vectors_name(ref, generation), list(facts), np.stack([rows[id] for id in facts])
         try:
             self.vectors.upsert(name, ids, vectors, list(facts.values()))
         except NoSuchVectors:

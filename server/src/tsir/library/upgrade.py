@@ -48,7 +48,7 @@ def upgrade(stores: Stores, collection: Collection) -> int | None:
     ref = stores.catalog.collections.again(collection.ref)
     source = stores.vectors_name(ref)
     unfinished = ref.next_generation is not None
-    if ref.reencoding or (stores.vectors.version(source) == stores.vectors.schema.version and not unfinished):
+    if ref.state_shown == "reencoding" or (stores.vectors.version(source) == stores.vectors.schema.version and not unfinished):
         return None
     ref, _ = stores.catalog.generations.begin(ref, ref.encoder, copy=True)
     stores.after(Step.GENERATION_OPENED)

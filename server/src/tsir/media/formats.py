@@ -79,6 +79,12 @@ def named(name: str) -> Format | None:
     return _NAMES.get(name.upper())
 
 
+def held_as(name: str) -> tuple[str, ...]:
+    """Under which names catalogs hold the pictures of a format: the table's, and Pillow's."""
+    format = named(name)
+    return tuple(dict.fromkeys((format.name, format.opener))) if format else (name.upper(),)
+
+
 def catalogued(name: str) -> str:
     """The name under which the catalog has the pictures of a format, by any of its names; one that is not known, in upper case."""
     format = named(name)

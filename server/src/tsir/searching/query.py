@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
 import math
@@ -15,7 +13,8 @@ from PIL.Image import Image
 
 from tsir.errors import InvalidInput
 from tsir.library.collection import MAX_WINDOW
-from tsir.media.formats import catalogued
+from tsir.media.formats import held_as
+from tsir.paging import decode_cursor, encode_cursor
 from tsir.storage.filters import Filter, parse, shown
 
 PARTS = ("text", "not_text", "sketch", "image", "like")
@@ -99,7 +98,7 @@ def parse_filter(text: str | None) -> Filter | None:
         return None
     values = _json_object("filter", text, '{"min_width": 800, "orientation": "landscape"}')
     found = parse(values)
-    return replace(found, formats=tuple(catalogued(name) for name in found.formats))
+    return replace(found, formats=tuple(dict.fromkeys(name for asked in found.formats for name in held_as(asked))))
 
 
 def _json_object(name: str, text: str, example: str) -> dict[str, Any]:
@@ -126,7 +125,7 @@ def digest(query: Query, pictures: Mapping[str, Image], fingerprint: str) -> str
 
 def make_cursor(offset: int, query_digest: str) -> str:
     """An opaque cursor for the page that starts at `offset`."""
-    return base64.urlsafe_b64encode(f"{offset}:{query_digest}".encode()).decode().rstrip("=")
+    return encode_cursor(f"{offset}:{query_digest}")
 
 
 def read_cursor(cursor: str | None, query_digest: str, limit: int) -> int:
@@ -138,14 +137,7 @@ def read_cursor(cursor: str | None, query_digest: str, limit: int) -> int:
 
 
 def _offset(cursor: str, query_digest: str) -> int:
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-        number, owner = text.split(":")
-        offset = int(number)
-        if not 0 <= offset <= MAX_WINDOW:
-            raise ValueError
-    except (ValueError, binascii.Error):
-        raise InvalidInput("cursor is not one of ours; use `next` of the page before, or none for the first page.") from None
-    if owner != query_digest:
+    found = decode_cursor(cursor, r"(\d{1,5}):([^:]+)")
+    if found[2] != query_digest:
         raise InvalidInput("cursor belongs to another query; use it with the very same query, or none for the first page.")
-    return offset
+    return int(found[1])

@@ -23,6 +23,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from tsir.encoders.base import Encoder
+from tsir.media.durable import whole
 from tsir.training.augment import photo_view
 from tsir.training.data import Sample
 from tsir.training.efficientnet import EfficientNetLite
@@ -133,9 +134,8 @@ def kept(path: Path, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         made = make()
-        partial = path.with_suffix(".partial.npy")
-        np.save(partial, made)
-        partial.replace(path)
+        with whole(path, durable=False) as file:
+            np.save(file, made)
         log.info("made %s: %s", path.name, made.shape)
     return np.load(path, mmap_mode="r")
 

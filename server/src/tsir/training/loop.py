@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.distributed.nn.functional import all_gather
 
 from tsir.errors import InvalidInput
+from tsir.media.durable import whole
 
 log = logging.getLogger(__name__)
 
@@ -84,9 +85,8 @@ def save_whole(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint so that it exists whole or not at all; the first process does it for all."""
     if processes()[1] != 0:
         return
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    with whole(path) as file:
+        torch.save(state, file)
 
 
 def train(stage: Stage, options: Config, checkpoint: Path, seed: int, config: Config | None = None) -> Stage:

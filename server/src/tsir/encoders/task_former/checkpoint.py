@@ -1,4 +1,4 @@
-"""Reading, checking and fingerprinting checkpoints of TASK-former: the authors' `.pt`, or safetensors."""
+"""Reading, checking, fingerprinting and converting checkpoints of TASK-former: the authors' `.pt`, or safetensors."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import logging
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from tsir.encoders.task_former.model import TaskFormer, TaskFormerConfig
-from tsir.errors import EncoderUnavailable
+from tsir.errors import EncoderUnavailable, InvalidInput
 
 log = logging.getLogger(__name__)
 
@@ -108,3 +108,27 @@ def load_model(config: TaskFormerConfig, state: Mapping[str, Tensor]) -> TaskFor
         model = TaskFormer(config)
     model.load_state_dict({**{name: tensor.float() for name, tensor in state.items()}, "logit_scale": torch.zeros(())}, assign=True)
     return model.eval().requires_grad_(False)
+
+
+def convert(source: Path, target: Path, precision: Literal["fp16", "fp32"] = "fp16") -> int:
+    """Write the tensors that encoding uses as safetensors. Returns the bytes written.
+
+    Raises InvalidInput for an unknown precision or a target that is the source, EncoderUnavailable for a source that is not TASK-former's.
+    """
+    if precision not in ("fp16", "fp32"):
+        raise InvalidInput(f"The precision {precision!r} is unknown: use fp16 or fp32.")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise InvalidInput("The converted weights need a file of their own: choose another name.")
+    from safetensors.torch import save_file
+
+    _, state = used_state(read_state(source), source)
+    dtype = torch.float16 if precision == "fp16" else torch.float32
+    part = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        save_file({name: tensor.to(dtype).contiguous().clone() for name, tensor in state.items()}, part, {"format": "pt"})
+        part.replace(target)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise EncoderUnavailable(f"The weights cannot be written to {target}: {error.strerror or error}.") from error
+    return target.stat().st_size

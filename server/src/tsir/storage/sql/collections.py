@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from tsir.errors import Conflict, NotFound
-from tsir.records import CollectionSummary, EncoderInfo
+from tsir.records import CollectionState, CollectionSummary, EncoderInfo
 from tsir.storage.sql.engine import Database
 from tsir.storage.sql.schema import collections, images
 
@@ -32,9 +32,9 @@ class Ref:
     created_at: datetime
 
     @property
-    def reencoding(self) -> bool:
-        """Whether the generation that is being made, if one is, comes from another encoder; otherwise it is a copy of the served one."""
-        return self.next_encoder is not None and self.next_encoder.fingerprint != self.encoder.fingerprint
+    def state_shown(self) -> CollectionState:
+        """What people are told: vectors that are only copied into a newer schema are nobody's business."""
+        return "reencoding" if self.next_encoder not in (None, self.encoder) else "ready"
 
 
 class Collections:
@@ -93,7 +93,7 @@ class Collections:
                     encoder=one.encoder,
                     count=self.count(one.id, connection),
                     pending=self.count(one.id, connection, "pending"),
-                    state="reencoding" if one.reencoding else "ready",
+                    state=one.state_shown,
                     created_at=one.created_at,
                 )
                 for one in found

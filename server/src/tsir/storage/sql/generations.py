@@ -36,7 +36,7 @@ class Generations:
 
         def do(connection: Connection) -> tuple[Ref, int | None]:
             now = self._collections.again(ref, connection, alone=True)
-            if copy and now.reencoding:
+            if copy and now.next_encoder is not None and now.next_encoder.fingerprint != encoder.fingerprint:
                 raise Conflict(f"{now.name!r} is being re-encoded.")
             if not copy and now.encoder.fingerprint == encoder.fingerprint:
                 raise Conflict(f"{now.name!r} is encoded with {encoder.name} ({encoder.fingerprint}) already.")

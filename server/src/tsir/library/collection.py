@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tsir.errors import EncoderMismatch, InvalidInput, NotFound, StoreUnavailable, encoder_mismatch
+from tsir.errors import EncoderMismatch, InvalidInput, NotFound, StoreRefused, StoreUnavailable, encoder_mismatch
 from tsir.library.places import vanished
 from tsir.library.steps import Step
 from tsir.library.stores import ERASE_BATCH, FLAT_LIMIT, Stores, unit_rows
@@ -264,7 +264,7 @@ class Collection:
                 log.info("%r has more than %d images: building the %s index.", ref.name, FLAT_LIMIT, index)
                 try:
                     stores.vectors.set_index(stores.vectors_name(ref), index)
-                except StoreUnavailable:
+                except (StoreUnavailable, StoreRefused):
                     collections.set_index(ref.id, ref.index, instead_of=index)  # the next pictures try it again
                     raise
         finally:

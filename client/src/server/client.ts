@@ -109,8 +109,10 @@ export const api = {
   image: (name: string, id: number, signal?: AbortSignal) =>
     json<Picture>(`${at(name)}/images/${id}`, signal ? { signal } : {}),
   remove: async (name: string, id: number): Promise<void> => {
-    await send(`${at(name)}/images/${id}`, { method: "DELETE" });
+    await send(`${at(name)}/images/${id}`, { method: "DELETE", keepalive: true }); // also when the page is left
   },
+  /** A picture's own file. `url`: its `file_url`. */
+  original: (url: string): Promise<Response> => send(url),
   search: (name: string, request: SearchRequest, signal?: AbortSignal) =>
     json<Found>(`${at(name)}/search`, { method: "POST", body: searchForm(request), ...(signal ? { signal } : {}) }),
   importFolder: (name: string, path: string) => json<Job>(`${at(name)}/imports`, withBody("POST", { path })),

@@ -41,6 +41,15 @@ export function date(iso: string): string {
   return new Intl.DateTimeFormat(spoken().locale, { dateStyle: "medium", timeStyle: "short" }).format(when);
 }
 
+/** A time as a camera wrote it: its own clock, whatever zone this browser is in. */
+export function cameraDate(iso: string): string {
+  const when = new Date(`${iso.slice(0, 19)}Z`);
+  if (Number.isNaN(when.getTime())) return iso;
+  return new Intl.DateTimeFormat(spoken().locale, { timeZone: "UTC", dateStyle: "medium", timeStyle: "short" }).format(
+    when,
+  );
+}
+
 /** A day ("2024-05-03") or a month ("2024-05") as a heading. */
 export function calendar(key: string, by: "day" | "month"): string {
   const when = new Date(by === "day" ? key : `${key}-01`);

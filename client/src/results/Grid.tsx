@@ -8,6 +8,7 @@ import styles from "./Grid.module.css";
 import { glide, type Snapshot } from "./glide";
 import { beside, type Layout, layOut, type Place, within } from "./layout";
 import { isHit } from "./Parts";
+import { bestOf } from "./reason";
 import { Scrubber } from "./Scrubber";
 import { Tile, type TileActions } from "./Tile";
 import type { Answers, Shown } from "./useAnswers";
@@ -48,8 +49,11 @@ export function Grid({ answers, shown, layout, width, loading, selection, viewed
   const [from, to] = useWindow(list);
   const { places, heads, height } = shown ? layout : NOTHING;
   const index = useMemo(() => new Map(places.map((place) => [place.item.id, place.index])), [places]);
-  const hit = shown?.pictures[0];
-  const best = hit && isHit(hit) ? hit.score : 0;
+  const pictures = shown?.pictures;
+  const best = useMemo(() => {
+    const first = pictures?.[0];
+    return { score: first && isHit(first) ? first.score : 0, parts: bestOf(pictures ?? []) };
+  }, [pictures]);
 
   // Where the keyboard is
   const [entry, setEntry] = useState<number | null>(null);
@@ -99,7 +103,7 @@ export function Grid({ answers, shown, layout, width, loading, selection, viewed
     if (!element || !hasMore || moreProblem) return;
     // A busy browser hands over several observations at once; the last one is how things are.
     const observer = new IntersectionObserver((entries) => entries.at(-1)?.isIntersecting && more(), {
-      rootMargin: "1200px",
+      rootMargin: "800px",
     });
     observer.observe(element);
     return () => observer.disconnect();

@@ -9,6 +9,7 @@ import styles from "./Grid.module.css";
 import { shownAspect } from "./justify";
 import type { Place } from "./layout";
 import { inWords, isHit, PartsBar } from "./Parts";
+import type { Best } from "./reason";
 import { isDecoded } from "./thumbs";
 
 const SMALL = 256; // long side of the small thumbnail, px
@@ -31,7 +32,8 @@ interface Props {
   place: Place<Picture | Hit>;
   /** Pictures of the answer, null while more may follow. */
   total: number | null;
-  best: number;
+  /** The best of the answer: its score, and its parts. */
+  best: { score: number; parts: Best };
   /** The one tile that Tab reaches. */
   entry: boolean;
   chosen: boolean;
@@ -128,7 +130,7 @@ function TilePlain({ place, total, best, entry, chosen, choosing, actions }: Pro
         type="button"
         className={styles.picture}
         title={name}
-        aria-label={hit ? `${name}, ${inWords(hit, speech)}` : name}
+        aria-label={hit ? `${name}, ${inWords(hit, best.parts, speech)}` : name}
         aria-keyshortcuts="x"
         tabIndex={entry ? 0 : -1}
         data-id={id}
@@ -169,7 +171,7 @@ function TilePlain({ place, total, best, entry, chosen, choosing, actions }: Pro
       >
         <Check />
       </button>
-      {hit && <PartsBar hit={hit} best={best} />}
+      {hit && <PartsBar hit={hit} best={best.score} />}
     </li>
   );
 }

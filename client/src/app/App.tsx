@@ -1,6 +1,5 @@
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useSpeech } from "../i18n";
-import { LibraryPanel } from "../library/LibraryPanel";
 import { QueryPanel } from "../query/QueryPanel";
 import { type Ask, requestOf } from "../query/request";
 import { Results } from "../results/Results";
@@ -10,7 +9,6 @@ import { useLibrary } from "../server/queries";
 import type { Job } from "../server/types";
 import { pictureMark } from "../sketch/render";
 import { useSketch } from "../sketch/useSketch";
-import { Viewer } from "../viewer/Viewer";
 import styles from "./App.module.css";
 import { DropTargets } from "./DropTargets";
 import { Foot } from "./Foot";
@@ -19,7 +17,13 @@ import { Toast } from "./Toast";
 import { Top } from "./Top";
 import { leaveViewer, usePage } from "./usePage";
 
+// They come when they are wanted, or when the page has nothing else to do.
+const LibraryPanel = lazy(() => import("../library/LibraryPanel").then((module) => ({ default: module.LibraryPanel })));
+const Viewer = lazy(() => import("../viewer/Viewer").then((module) => ({ default: module.Viewer })));
+
 const REFRESH_MS = 2000; // at most this often the counts follow an import
+
+const AHEAD_MS = 1500; // after the start, which needs neither viewer nor library
 
 const ignore = (): void => undefined;
 
@@ -55,6 +59,14 @@ export function App() {
     void refresh();
     if (over || blank) answers.refresh();
   });
+
+  useEffect(() => {
+    const later = setTimeout(
+      () => void Promise.allSettled([import("../viewer/Viewer"), import("../library/LibraryPanel")]),
+      AHEAD_MS,
+    );
+    return () => clearTimeout(later);
+  }, []);
 
   const count = about?.count ?? 0;
   // biome-ignore lint/correctness/useExhaustiveDependencies: pictures that others brought in fill a blank page; no other change does
@@ -113,39 +125,41 @@ export function App() {
       </main>
       <Foot pictures={answers.shown?.pictures ?? []} />
 
-      {page.view !== null && (
-        <Viewer
-          collection={current}
-          id={page.view}
-          pictures={answers.shown?.pictures ?? []}
-          onMove={open}
-          onNearEnd={answers.moreProblem ? ignore : answers.more}
-          onLike={(id) => {
-            dispatch({ type: "like", id });
-            window.scrollTo({ top: 0 });
-          }}
-          onRemoved={(id) => {
-            answers.forget(id);
-            close();
-            void refresh();
-          }}
-          onClose={close}
-        />
-      )}
-      {panel && (
-        <LibraryPanel
-          library={library}
-          jobs={jobs}
-          dropped={dropped}
-          onDroppedTaken={() => setDropped(null)}
-          onPick={(name) => dispatch({ type: "collection", name })}
-          onStarted={(job) => {
-            void refresh();
-            jobs.add(job);
-          }}
-          onClose={() => setPanel(false)}
-        />
-      )}
+      <Suspense>
+        {page.view !== null && (
+          <Viewer
+            collection={current}
+            id={page.view}
+            pictures={answers.shown?.pictures ?? []}
+            onMove={open}
+            onNearEnd={answers.moreProblem ? ignore : answers.more}
+            onLike={(id) => {
+              dispatch({ type: "like", id });
+              window.scrollTo({ top: 0 });
+            }}
+            onRemoved={(id) => {
+              answers.forget(id);
+              close();
+              void refresh();
+            }}
+            onClose={close}
+          />
+        )}
+        {panel && (
+          <LibraryPanel
+            library={library}
+            jobs={jobs}
+            dropped={dropped}
+            onDroppedTaken={() => setDropped(null)}
+            onPick={(name) => dispatch({ type: "collection", name })}
+            onStarted={(job) => {
+              void refresh();
+              jobs.add(job);
+            }}
+            onClose={() => setPanel(false)}
+          />
+        )}
+      </Suspense>
       <DropTargets collection={current} onSketch={addSketch} onSimilar={setImage} onAdd={addFiles} />
       <KeyDialog />
       {toast && <Toast sentence={toast} onGone={() => setToast(null)} />}

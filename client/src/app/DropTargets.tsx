@@ -1,6 +1,7 @@
 import { Images, Upload } from "lucide-react";
 import { useEffect, useState } from "react";
 import { useSpeech } from "../i18n";
+import { droppedFiles } from "../library/folders";
 import styles from "./DropTargets.module.css";
 
 interface Props {
@@ -58,7 +59,7 @@ export function DropTargets({ collection, onSketch, onSimilar, onAdd }: Props) {
       if (!first) return;
       if (use === "sketch") onSketch(first);
       else if (use === "similar") onSimilar(first);
-      else if (use === "add") onAdd(files);
+      else if (use === "add") void droppedFiles(event).then(onAdd);
     };
     document.addEventListener("dragenter", enter);
     document.addEventListener("dragleave", leave);

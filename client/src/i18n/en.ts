@@ -142,7 +142,7 @@ export const en = {
   "gallery.chosen": "{count} selected",
   "gallery.clear": "Clear the selection",
   "gallery.like.first": "Find pictures similar to the first one",
-  "gallery.removed": "{pictures} removed from the library.",
+  "gallery.removed": "{pictures} leaving the library; uploaded ones are deleted.",
   "gallery.undo": "Undo removal",
 
   "viewer.picture": "Picture",
@@ -160,7 +160,8 @@ export const en = {
   "viewer.copy": "Copy the path",
   "viewer.copied": "Copied",
   "viewer.remove": "Remove from library",
-  "viewer.remove.sure": "Take it out of the library? A file in a server folder stays where it is.",
+  "viewer.remove.sure":
+    "Take it out of the library? A photo in a folder of the server stays there. An uploaded one is deleted: this is its only copy here.",
 
   library: "Library",
   "library.add": "Add pictures to {collection}",
@@ -176,7 +177,12 @@ export const en = {
   "add.folder.none": "This server allows no folders yet: start it with IMAGE_ROOTS set, or upload files.",
   "add.folder.start": "Import folder",
   "add.files": "Files",
-  "add.files.drop": "Drop pictures or a zip here",
+  "add.files.drop": "Drop pictures or a zip here, or a whole folder",
+  "add.files.folder": "Choose a folder",
+  "add.files.folder.chooser": "Folder to upload",
+  "add.files.copies":
+    "They are copied to the server. The originals stay where they are, and copies can be removed again.",
+  "add.files.none": "There are no pictures in it.",
   "add.files.choose": "or press to choose",
   "add.files.sent": "Uploading… {share}",
   "add.files.stay": "Keep this page open until it is done",
@@ -189,6 +195,8 @@ export const en = {
   "job.running": "Importing",
   "job.encoding": "Encoding again",
   "job.done": "Done",
+  "job.done.some": "Done, some left out",
+  "job.done.none": "Nothing could be used",
   "job.failed": "Failed",
   "job.cancelled": "Cancelled",
   "job.turn": "Waiting for its turn",
@@ -219,7 +227,8 @@ export const en = {
   "collections.drop": "Drop",
   "collections.drop.name": "Drop {collection}",
   "collections.drop.this": "Drop this collection",
-  "collections.drop.sure": "Drop “{collection}” with {pictures}? Files in server folders stay where they are.",
+  "collections.drop.sure":
+    "Drop “{collection}” with {pictures}? Photos in folders of the server stay there. Uploaded ones are deleted: these are their only copies here.",
 
   "problem.no_answer": "The server does not answer. Is it still running?",
   "problem.gateway": "The server does not answer right now.",

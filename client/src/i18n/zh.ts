@@ -142,7 +142,7 @@ export const zh: Catalogue = {
     "gallery.chosen": "已选 {count} 张",
     "gallery.clear": "取消选择",
     "gallery.like.first": "查找与第一张相似的图片",
-    "gallery.removed": "已从图库移除{pictures}。",
+    "gallery.removed": "正在移除{pictures}；上传的会被删除。",
     "gallery.undo": "撤销移除",
 
     "viewer.picture": "图片",
@@ -160,7 +160,8 @@ export const zh: Catalogue = {
     "viewer.copy": "复制路径",
     "viewer.copied": "已复制",
     "viewer.remove": "从图库中移除",
-    "viewer.remove.sure": "要从图库中移除吗？服务器文件夹中的文件会保留在原处。",
+    "viewer.remove.sure":
+      "要把它移出图库吗？服务器文件夹中的照片会留在原处；上传的照片会被删除，因为这里是它唯一的副本。",
 
     library: "图库",
     "library.add": "添加图片到 {collection}",
@@ -176,7 +177,11 @@ export const zh: Catalogue = {
     "add.folder.none": "服务器尚未允许任何文件夹：请设置 IMAGE_ROOTS 后启动，或直接上传文件。",
     "add.folder.start": "导入文件夹",
     "add.files": "文件",
-    "add.files.drop": "把图片或 zip 文件拖到这里",
+    "add.files.drop": "把图片、zip 文件或整个文件夹拖到这里",
+    "add.files.folder": "选择文件夹",
+    "add.files.folder.chooser": "要上传的文件夹",
+    "add.files.copies": "文件会复制到服务器，原文件保持不变，副本以后可以移除。",
+    "add.files.none": "里面没有图片。",
     "add.files.choose": "或点击选择",
     "add.files.sent": "正在上传… {share}",
     "add.files.stay": "完成之前请不要关闭页面",
@@ -189,6 +194,8 @@ export const zh: Catalogue = {
     "job.running": "正在导入",
     "job.encoding": "正在重新编码",
     "job.done": "已完成",
+    "job.done.some": "已完成，部分未导入",
+    "job.done.none": "没有可用的图片",
     "job.failed": "失败",
     "job.cancelled": "已取消",
     "job.turn": "正在排队",
@@ -219,7 +226,8 @@ export const zh: Catalogue = {
     "collections.drop": "删除",
     "collections.drop.name": "删除 {collection}",
     "collections.drop.this": "删除这个集合",
-    "collections.drop.sure": "要删除“{collection}”（{pictures}）吗？服务器文件夹中的文件会保留在原处。",
+    "collections.drop.sure":
+      "要删除“{collection}”及其中{pictures}吗？服务器文件夹中的照片会留在原处；上传的照片会被删除，因为这里是它们唯一的副本。",
 
     "problem.no_answer": "服务器没有响应。它还在运行吗？",
     "problem.gateway": "服务器暂时没有响应。",

@@ -1,4 +1,4 @@
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useSpeech } from "../i18n";
 import { QueryPanel } from "../query/QueryPanel";
 import { type Ask, requestOf } from "../query/request";
@@ -13,17 +13,12 @@ import styles from "./App.module.css";
 import { DropTargets } from "./DropTargets";
 import { Foot } from "./Foot";
 import { KeyDialog } from "./KeyDialog";
+import { LibraryPanel, Viewer } from "./later";
 import { Toast } from "./Toast";
 import { Top } from "./Top";
 import { leaveViewer, usePage } from "./usePage";
 
-// They come when they are wanted, or when the page has nothing else to do.
-const LibraryPanel = lazy(() => import("../library/LibraryPanel").then((module) => ({ default: module.LibraryPanel })));
-const Viewer = lazy(() => import("../viewer/Viewer").then((module) => ({ default: module.Viewer })));
-
 const REFRESH_MS = 2000; // at most this often the counts follow an import
-
-const AHEAD_MS = 1500; // after the start, which needs neither viewer nor library
 
 const ignore = (): void => undefined;
 
@@ -59,14 +54,6 @@ export function App() {
     void refresh();
     if (over || blank) answers.refresh();
   });
-
-  useEffect(() => {
-    const later = setTimeout(
-      () => void Promise.allSettled([import("../viewer/Viewer"), import("../library/LibraryPanel")]),
-      AHEAD_MS,
-    );
-    return () => clearTimeout(later);
-  }, []);
 
   const count = about?.count ?? 0;
   // biome-ignore lint/correctness/useExhaustiveDependencies: pictures that others brought in fill a blank page; no other change does
@@ -145,6 +132,8 @@ export function App() {
             onClose={close}
           />
         )}
+      </Suspense>
+      <Suspense>
         {panel && (
           <LibraryPanel
             library={library}

@@ -1,19 +1,21 @@
-import { type Dispatch, type PointerEvent, useCallback, useEffect, useRef, useState } from "react";
-import { ClearIcon, EraserIcon, PictureIcon, RedoIcon, UndoIcon } from "../ui/icons";
+import { Eraser, Image, Pencil, Redo2, Trash2, Undo2 } from "lucide-react";
+import { type ComponentProps, type PointerEvent, useCallback, useEffect, useId, useRef, useState } from "react";
+import { useSpeech } from "../i18n";
 import { decodeAll, paint, paintMark } from "./render";
-import { type Change, type Drawing, isBlank, type Mark, type Point, SIDE, type Stroke } from "./strokes";
+import styles from "./SketchPad.module.css";
+import { type Change, type Drawing, type Point, SIDE, type Stroke } from "./strokes";
 
 const SIZES = [
-  { name: "Thin", width: 4 },
-  { name: "Medium", width: 7 },
-  { name: "Thick", width: 14 },
+  { name: "sketch.thin", width: 4 },
+  { name: "sketch.medium", width: 7 },
+  { name: "sketch.thick", width: 14 },
 ] as const;
 const ERASER_FACTOR = 5; // an eraser is wider than the pen of the same size
 const PIXELS = SIDE * 2; // resolution on screen: sharp on dense displays
 
 interface Props {
   drawing: Drawing;
-  dispatch: Dispatch<Change>;
+  onChange: (change: Change) => void;
   /** A picture that was pasted or chosen as a sketch. */
   onPicture: (file: Blob) => void;
 }
@@ -35,7 +37,9 @@ function eraserCursor(width: number): string {
 }
 
 /** The sheet to draw on, with its tools. Mouse, pen (with pressure and its own eraser end) and touch. */
-export function SketchPad({ drawing, dispatch, onPicture }: Props) {
+export function SketchPad({ drawing, onChange, onPicture }: Props) {
+  const { t } = useSpeech();
+  const state = useId();
   const canvas = useRef<HTMLCanvasElement>(null);
   const settled = useRef<HTMLCanvasElement | null>(null); // all finished marks, so that a long stroke costs the same on a full sheet
   const stroke = useRef<{ pointer: number; mark: Stroke & { points: Point[] } } | null>(null);
@@ -84,7 +88,7 @@ export function SketchPad({ drawing, dispatch, onPicture }: Props) {
       if (event.ctrlKey || event.metaKey) {
         if (key !== "z" && key !== "y") return;
         event.preventDefault();
-        dispatch({ type: key === "y" || event.shiftKey ? "redo" : "undo" });
+        onChange({ type: key === "y" || event.shiftKey ? "redo" : "undo" });
       } else if (key === "e") setErasing(true);
       else if (key === "b" || key === "p") setErasing(false);
       else if (["1", "2", "3"].includes(key)) setSize(Number(key) - 1);
@@ -101,7 +105,7 @@ export function SketchPad({ drawing, dispatch, onPicture }: Props) {
       document.removeEventListener("keydown", onKey);
       document.removeEventListener("paste", onPaste);
     };
-  }, [dispatch, onPicture]);
+  }, [onChange, onPicture]);
 
   function gather(event: PointerEvent<HTMLCanvasElement>): void {
     const box = event.currentTarget.getBoundingClientRect();
@@ -145,25 +149,22 @@ export function SketchPad({ drawing, dispatch, onPicture }: Props) {
     }
     stroke.current = null;
     setDrawingNow(false);
-    if (keep && mark.points.length > 0) dispatch({ type: "add", mark });
+    if (keep && mark.points.length > 0) onChange({ type: "add", mark });
     else show();
   }
 
   const blank = marks.length === 0;
   const scale = (canvas.current?.clientWidth ?? SIDE) / SIDE;
   return (
-    <section className="pad" aria-label="Drawing">
-      <div className="paper" data-drop="sketch">
+    <section className={styles.pad} aria-label={t("sketch.title")}>
+      <div className={styles.paper} data-drop="sketch">
         <canvas
           ref={canvas}
           width={PIXELS}
           height={PIXELS}
           role="img"
-          aria-label={
-            blank
-              ? "Empty sheet. Draw here with mouse, pen or finger, or load a sketch."
-              : `Sheet with ${marks.length} ${marks.length === 1 ? "mark" : "marks"}`
-          }
+          aria-label={t("sketch")}
+          aria-describedby={state}
           data-marks={marks.length}
           style={{ cursor: erasing ? eraserCursor(width * ERASER_FACTOR * scale) : "crosshair" }}
           onPointerDown={begin}
@@ -174,82 +175,69 @@ export function SketchPad({ drawing, dispatch, onPicture }: Props) {
           onPointerCancel={(event) => end(event, false)}
           onContextMenu={(event) => event.preventDefault()}
         />
+        <p id={state} className="visually-hidden">
+          {blank ? t("sketch.empty") : t("sketch.marks", { count: marks.length })}
+        </p>
         {blank && !drawingNow && (
-          <div className="paper-hint" aria-hidden="true">
+          <div className={styles.hint} aria-hidden="true">
             <Squiggle />
-            <span>Draw what you remember</span>
+            <span>{t("sketch.hint")}</span>
           </div>
         )}
       </div>
-      <div className="tools" role="toolbar" aria-label="Drawing tools">
-        <fieldset className="tool-group">
-          <legend className="visually-hidden">Pen</legend>
+      <div className={styles.tools} role="toolbar" aria-label={t("sketch.tools")}>
+        <div className={styles.group}>
+          <Tool label={t("sketch.pen")} keys="B" pressed={!erasing} onClick={() => setErasing(false)}>
+            <Pencil />
+          </Tool>
+          <Tool label={t("sketch.eraser")} keys="E" pressed={erasing} onClick={() => setErasing(true)}>
+            <Eraser />
+          </Tool>
+        </div>
+        <fieldset className={styles.group}>
+          <legend className="visually-hidden">{t("sketch.width")}</legend>
           {SIZES.map(({ name, width: dot }, index) => (
-            <label key={name} className="tool" title={`${name} pen (${index + 1})`}>
+            <label key={name} className={styles.tool} title={`${t(name)} (${index + 1})`}>
               <input
                 type="radio"
-                name="pen"
-                aria-label={`${name} pen`}
-                checked={!erasing && size === index}
-                onChange={() => {
-                  setSize(index);
-                  setErasing(false);
-                }}
+                name="width"
+                aria-label={t(name)}
+                checked={size === index}
+                onChange={() => setSize(index)}
               />
-              <span className="dot" style={{ width: dot + 1, height: dot + 1 }} />
+              <span className={styles.dot} style={{ width: dot + 1, height: dot + 1 }} />
             </label>
           ))}
-          <label className="tool" title="Eraser (E)">
-            <input type="radio" name="pen" aria-label="Eraser" checked={erasing} onChange={() => setErasing(true)} />
-            <EraserIcon />
-          </label>
         </fieldset>
-        <div className="tool-group">
-          <button
-            type="button"
-            className="tool"
-            title="Undo (Ctrl+Z)"
-            aria-label="Undo"
+        <div className={styles.group}>
+          <Tool
+            label={t("sketch.undo")}
+            keys="Ctrl+Z"
             disabled={past.length === 0}
-            onClick={() => dispatch({ type: "undo" })}
+            onClick={() => onChange({ type: "undo" })}
           >
-            <UndoIcon />
-          </button>
-          <button
-            type="button"
-            className="tool"
-            title="Redo (Ctrl+Shift+Z)"
-            aria-label="Redo"
+            <Undo2 />
+          </Tool>
+          <Tool
+            label={t("sketch.redo")}
+            keys="Ctrl+Shift+Z"
             disabled={future.length === 0}
-            onClick={() => dispatch({ type: "redo" })}
+            onClick={() => onChange({ type: "redo" })}
           >
-            <RedoIcon />
-          </button>
-          <button
-            type="button"
-            className="tool"
-            title="Load a sketch (or drop or paste one)"
-            aria-label="Load a sketch"
-            onClick={() => chooser.current?.click()}
-          >
-            <PictureIcon />
-          </button>
-          <button
-            type="button"
-            className="tool"
-            title="Clear the sheet"
-            aria-label="Clear"
-            disabled={blank}
-            onClick={() => dispatch({ type: "clear" })}
-          >
-            <ClearIcon />
-          </button>
+            <Redo2 />
+          </Tool>
+          <Tool label={t("sketch.load")} title={t("sketch.load.how")} onClick={() => chooser.current?.click()}>
+            <Image />
+          </Tool>
+          <Tool label={t("sketch.clear")} disabled={blank} onClick={() => onChange({ type: "clear" })}>
+            <Trash2 />
+          </Tool>
           <input
             ref={chooser}
             type="file"
             accept="image/*"
             hidden
-            aria-label="Sketch file"
+            aria-label={t("sketch.file")}
             onChange={(event) => {
               const [file] = event.target.files ?? [];
               if (file) onPicture(file);
@@ -262,13 +250,31 @@ export function SketchPad({ drawing, dispatch, onPicture }: Props) {
   );
 }
 
+interface ToolProps extends ComponentProps<"button"> {
+  label: string;
+  /** The shortcut, for the tooltip. */
+  keys?: string;
+  /** For tools that stay in the hand. */
+  pressed?: boolean;
+}
+
+function Tool({ label, keys, pressed, ...rest }: ToolProps) {
+  return (
+    <button
+      type="button"
+      className={styles.tool}
+      aria-label={label}
+      title={keys ? `${label} (${keys})` : label}
+      {...(pressed !== undefined && { "aria-pressed": pressed })}
+      {...rest}
+    />
+  );
+}
+
 function Squiggle() {
   return (
-    <svg viewBox="0 0 120 48" className="squiggle" aria-hidden="true">
+    <svg viewBox="0 0 120 48" className={styles.squiggle} aria-hidden="true">
       <path d="M6 36C22 8 36 4 42 14s-14 26-4 26 18-26 30-26-2 22 10 22 14-18 24-18 8 10 12 12" />
     </svg>
   );
 }
-
-/** Whether a drawing can add anything to a query. */
-export const hasInk = (marks: readonly Mark[]): boolean => !isBlank(marks);

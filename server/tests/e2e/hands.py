@@ -41,7 +41,7 @@ def curve(*corners: Dot, steps: int = 8) -> list[Dot]:
 
 
 def sheet(page: Page) -> Locator:
-    return page.locator("canvas")
+    return page.get_by_role("img", name="Sketch", exact=True)
 
 
 def on_sheet(page: Page, dots: Sequence[Dot]) -> list[Dot]:
@@ -80,16 +80,31 @@ def words(page: Page) -> Locator:
     return page.get_by_role("textbox", name="Describe the picture")
 
 
+def results(page: Page) -> Locator:
+    """The pictures of the answer, painted or not."""
+    return page.get_by_role("list", name="Results").locator("button[data-id]")
+
+
 def tile(page: Page, place: int) -> Locator:
     """The picture at a place, 0 being the first, once it is painted."""
-    found = page.locator(".tile-picture").nth(place)
-    expect(found).to_have_class("tile-picture shown")
+    found = results(page).nth(place)
+    expect(found).to_have_attribute("data-state", "shown")
     return found
 
 
 def tiles(page: Page) -> Locator:
     """All pictures that are painted."""
-    return page.locator(".tile-picture.shown")
+    return page.get_by_role("list", name="Results").locator("button[data-state=shown]")
+
+
+def part(page: Page, name: str) -> Locator:
+    """The share of a part of the question (`text`, `sketch`, `like`, ...) in the first picture that has one."""
+    return page.get_by_role("list", name="Results").locator(f"[data-part={name}]").first
+
+
+def job(scope: Page | Locator) -> Locator:
+    """The newest import in the library panel."""
+    return scope.locator("[data-job]").first
 
 
 def expect_hits(page: Page) -> None:
@@ -100,7 +115,9 @@ def expect_hits(page: Page) -> None:
 
 
 def scores(page: Page) -> list[float]:
-    return [float(text) for text in page.locator(".tile .score").all_text_contents()]
+    """Of all hits that are in the document, in their order."""
+    hits = page.get_by_role("list", name="Results").locator("[data-score]").all()
+    return [float(hit.get_attribute("data-score") or "nan") for hit in hits]
 
 
 def open_library(page: Page) -> Locator:

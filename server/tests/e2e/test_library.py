@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import IMPORT_S, Site, ask
-from tests.e2e.hands import open_library, tile, tiles, words
+from tests.e2e.hands import job, open_library, tile, tiles, words
 
 pytestmark = pytest.mark.e2e
 
@@ -24,7 +24,7 @@ Shoot = Callable[[Page, str], None]
 KEEP_PROGRESS = """
     window.progress = {}
     window.progressObserver = new MutationObserver(() => {
-        for (const job of document.querySelectorAll(".job")) {
+        for (const job of document.querySelectorAll("[data-job]")) {
             const value = job.querySelector("progress").getAttribute("value")
             const seen = window.progress[job.dataset.job] ??= []
             if (value !== null && Number(value) !== seen.at(-1)) seen.push(Number(value))
@@ -44,13 +44,9 @@ def new_collection(page: Page, name: str) -> Locator:
     return panel
 
 
-def newest_job(panel: Locator) -> Locator:
-    return panel.locator(".job").first
-
-
-def expect_done(job: Locator) -> None:
-    expect(job).to_have_attribute("data-state", re.compile("done|failed|cancelled"), timeout=IMPORT_S * 1000)
-    expect(job).to_have_attribute("data-state", "done")
+def expect_done(newest: Locator) -> None:
+    expect(newest).to_have_attribute("data-state", re.compile("done|failed|cancelled"), timeout=IMPORT_S * 1000)
+    expect(newest).to_have_attribute("data-state", "done")
 
 
 def picture(path: Path, colour: str) -> Path:
@@ -64,12 +60,12 @@ def test_folder_is_imported_with_a_progress_bar_to_the_end(site: Site, page: Pag
     panel = new_collection(page, "holidays")
     expect(panel.get_by_label("Folder on the server")).to_have_value(str(site.photos))
     panel.get_by_role("button", name="Import folder").click()
-    job = newest_job(panel)
-    expect(job.get_by_role("progressbar")).to_be_visible()
+    newest = job(panel)
+    expect(newest.get_by_role("progressbar")).to_be_visible()
     shoot(page, "import")
-    expect_done(job)
-    expect(job).to_contain_text(re.compile(r"[\d,]+ pictures added"))
-    seen = page.evaluate("window.progress")[job.get_attribute("data-job")]
+    expect_done(newest)
+    expect(newest).to_contain_text(re.compile(r"[\d,]+ pictures added"))
+    seen = page.evaluate("window.progress")[newest.get_attribute("data-job")]
     assert seen == sorted(seen) and seen[-1] == 1, "the bar moves forward only, to the end"
     panel.get_by_role("button", name="Close").click()
     expect(tiles(page).first).to_be_visible()
@@ -80,7 +76,7 @@ def test_folder_is_imported_with_a_progress_bar_to_the_end(site: Site, page: Pag
     # The same folder again: nothing is new.
     panel = open_library(page)
     panel.get_by_role("button", name="Import folder").click()
-    expect(newest_job(panel)).to_contain_text(re.compile(r"[\d,]+ unchanged"), timeout=IMPORT_S * 1000)
+    expect(job(panel)).to_contain_text(re.compile(r"[\d,]+ unchanged"), timeout=IMPORT_S * 1000)
 
 
 def test_refused_folder_shows_the_sentence(site: Site, rough_page: Page, shoot: Shoot) -> None:
@@ -105,12 +101,12 @@ def test_chosen_files_are_uploaded_and_bad_ones_listed(site: Site, page: Page, t
     with page.expect_file_chooser() as chooser:
         panel.get_by_role("button", name="Drop pictures or a zip here").click()
     chooser.value.set_files([good, tmp_path / "more.zip", tmp_path / "text.jpg"])
-    job = newest_job(panel)
-    expect_done(job)
-    expect(job).to_contain_text("2 pictures added")
-    job.get_by_role("button", name="1 could not be used").click()
-    expect(job.locator(".failures li")).to_have_count(1)
-    expect(job.locator(".failures li")).to_contain_text("text.jpg")
+    newest = job(panel)
+    expect_done(newest)
+    expect(newest).to_contain_text("2 pictures added")
+    newest.get_by_role("button", name="1 could not be used").click()
+    expect(newest.get_by_role("listitem")).to_have_count(1)
+    expect(newest.get_by_role("listitem")).to_contain_text("text.jpg")
     panel.get_by_role("button", name="Close").click()
     expect(tiles(page)).to_have_count(2)
 
@@ -120,7 +116,7 @@ def test_picture_is_removed_from_the_viewer(site: Site, page: Page, tmp_path: Pa
     panel = new_collection(page, "bin")
     panel.get_by_role("tab", name="Files").click()
     page.get_by_label("Pictures or zips to upload").set_input_files([picture(tmp_path / f"{name}.png", name) for name in ("red", "blue")])
-    expect_done(newest_job(panel))
+    expect_done(job(panel))
     panel.get_by_role("button", name="Close").click()
     expect(tiles(page)).to_have_count(2)
     tile(page, 0).click()

@@ -1,0 +1,72 @@
+/** What stands in the place of the results where there are none. */
+
+import { Folder } from "lucide-react";
+import { useRef } from "react";
+import { useSpeech } from "../i18n";
+import type { Problem } from "../server/problem";
+import { EXAMPLES } from "../sketch/examples";
+import { MiniSketch } from "../sketch/MiniSketch";
+import { Button } from "../ui/Button";
+import { cx } from "../ui/cx";
+import styles from "./States.module.css";
+
+export function Nothing({ asked }: { asked: boolean }) {
+  const { t } = useSpeech();
+  return (
+    <div className={styles.empty}>
+      <h2>{t(asked ? "nothing.found" : "nothing.yet")}</h2>
+      <p>{t(asked ? "nothing.found.more" : "nothing.yet.more")}</p>
+    </div>
+  );
+}
+
+/** `waiting`: the page tries again without being told to. */
+export function Trouble({ problem, waiting, onAgain }: { problem: Problem; waiting: boolean; onAgain?: () => void }) {
+  const { t, explain } = useSpeech();
+  return (
+    <div className={cx(styles.empty, styles.trouble)} role="alert">
+      <h2>{t("trouble")}</h2>
+      <p>{explain(problem)}</p>
+      {waiting && <p>{t("trouble.waiting")}</p>}
+      {onAgain && <Button onClick={onAgain}>{t("trouble.again")}</Button>}
+    </div>
+  );
+}
+
+export function Welcome({ onAdd, onFiles }: { onAdd: () => void; onFiles: (files: readonly File[]) => void }) {
+  const { t } = useSpeech();
+  const chooser = useRef<HTMLInputElement>(null);
+  return (
+    <div className={styles.empty}>
+      <div className={styles.art} aria-hidden="true">
+        {EXAMPLES.filter((example) => example.marks.length > 0)
+          .slice(0, 3)
+          .map((example) => (
+            <span key={example.name}>
+              <MiniSketch marks={example.marks} className={styles.drawing} />
+            </span>
+          ))}
+      </div>
+      <h2>{t("welcome")}</h2>
+      <p>{t("welcome.more")}</p>
+      <div className="actions">
+        <Button look="primary" onClick={onAdd}>
+          <Folder /> {t("welcome.folder")}
+        </Button>
+        <Button onClick={() => chooser.current?.click()}>{t("welcome.files")}</Button>
+      </div>
+      <input
+        ref={chooser}
+        type="file"
+        accept="image/*,.heic,.heif,.avif,.zip,application/zip"
+        multiple
+        hidden
+        aria-label={t("welcome.chooser")}
+        onChange={(event) => {
+          onFiles([...(event.target.files ?? [])]);
+          event.target.value = "";
+        }}
+      />
+    </div>
+  );
+}

@@ -1,5 +1,4 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { useSpeech } from "../i18n";
 import { LibraryPanel } from "../library/LibraryPanel";
 import { QueryPanel } from "../query/QueryPanel";
 import { type Ask, requestOf } from "../query/request";
@@ -8,7 +7,6 @@ import { useAnswers } from "../results/useAnswers";
 import { isOver, useJobs } from "../server/jobs";
 import { useLibrary } from "../server/queries";
 import type { Job } from "../server/types";
-import { pictureMark } from "../sketch/render";
 import { useSketch } from "../sketch/useSketch";
 import { Viewer } from "../viewer/Viewer";
 import styles from "./App.module.css";
@@ -17,15 +15,16 @@ import { Foot } from "./Foot";
 import { KeyDialog } from "./KeyDialog";
 import { Toast } from "./Toast";
 import { Top } from "./Top";
-import { leaveViewer, usePage } from "./usePage";
+import { useFocusKept } from "./useFocusKept";
+import { type Beginning, leaveViewer, usePage } from "./usePage";
+import { usePictures } from "./usePictures";
 
 const REFRESH_MS = 2000; // at most this often the counts follow an import
 
 const ignore = (): void => undefined;
 
-export function App() {
-  const { t } = useSpeech();
-  const [page, dispatch] = usePage();
+export function App({ start }: { start: Beginning }) {
+  const [page, dispatch] = usePage(start);
   const { question } = page;
   const library = useLibrary(page.collection);
   const { current, about, empty, refresh } = library;
@@ -36,11 +35,11 @@ export function App() {
 
   const known = about !== undefined;
   const defaults = library.system?.default_weights;
-  const { text, notText, balance, like, filter, image } = question;
+  const { text, notText, balance, strengths, like, filter, image } = question;
   const ask = useMemo<Ask | null>(() => {
-    const query = { text, notText, balance, like, filter };
+    const query = { text, notText, balance, strengths, like, filter };
     return known ? { collection: current, query, sketch, image, defaults: defaults ?? {} } : null;
-  }, [known, current, text, notText, balance, like, filter, sketch, image, defaults]);
+  }, [known, current, text, notText, balance, strengths, like, filter, sketch, image, defaults]);
   const answers = useAnswers(ask);
   const asked = ask !== null && requestOf(ask) !== null;
 
@@ -62,21 +61,13 @@ export function App() {
     if (count > 0 && blank) answers.refresh();
   }, [count]);
 
-  const addSketch = useCallback(
-    async (file: Blob) => {
-      try {
-        dispatch({ type: "draw", change: { type: "add", mark: await pictureMark(file) } });
-      } catch {
-        setToast(t("sketch.unreadable"));
-      }
-    },
-    [dispatch, t],
-  );
+  const pictures = usePictures(current, question, dispatch, setToast);
+  useFocusKept();
+
   const addFiles = useCallback((files: readonly File[]): void => {
     setDropped(files);
     setPanel(true);
   }, []);
-  const setImage = useCallback((file: File | null) => dispatch({ type: "ask", parts: { image: file } }), [dispatch]);
   const open = useCallback((id: number) => dispatch({ type: "view", id }), [dispatch]);
   const close = useCallback(() => leaveViewer(dispatch), [dispatch]);
 
@@ -85,7 +76,7 @@ export function App() {
       <Top
         library={library}
         running={jobs.running[0]}
-        onHome={() => dispatch({ type: "draw", change: { type: "clear" } })}
+        onHome={() => dispatch({ type: "blank" })}
         onLibrary={() => setPanel(true)}
       />
       <main className={styles.page}>
@@ -95,7 +86,9 @@ export function App() {
             question={question}
             dispatch={dispatch}
             hasSketch={sketch !== null}
-            onPicture={addSketch}
+            pictures={pictures}
+            encoder={library.system?.encoder.name}
+            say={setToast}
           />
         </div>
         <Results
@@ -119,10 +112,8 @@ export function App() {
           pictures={answers.shown?.pictures ?? []}
           onMove={open}
           onNearEnd={answers.moreProblem ? ignore : answers.more}
-          onLike={(id) => {
-            dispatch({ type: "like", id });
-            window.scrollTo({ top: 0 });
-          }}
+          onLike={(id) => dispatch({ type: "like", id })}
+          onUnlike={(id) => void pictures.takeStored(id, true)}
           onRemoved={(id) => {
             answers.forget(id);
             close();
@@ -145,7 +136,7 @@ export function App() {
           onClose={() => setPanel(false)}
         />
       )}
-      <DropTargets collection={current} onSketch={addSketch} onSimilar={setImage} onAdd={addFiles} />
+      <DropTargets collection={current} pictures={pictures} onAdd={addFiles} />
       <KeyDialog />
       {toast && <Toast sentence={toast} onGone={() => setToast(null)} />}
     </>

@@ -144,6 +144,7 @@ function Tile({ place, best, onOpen }: TileProps) {
   return (
     <li
       className={styles.tile}
+      draggable
       style={{ width, height: height + (hit ? CAPTION : 0), transform: `translate(${left}px, ${top}px)` }}
     >
       <button

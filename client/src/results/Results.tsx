@@ -31,7 +31,11 @@ export function Results({ library, answers, asked, question, importing, dispatch
   const { t } = useSpeech();
   const { shown, busy, problem } = answers;
   const { about, collections, empty } = library;
-  const idle = Object.keys(question.filter).length > 0 || question.notText.trim() !== "";
+  const idle =
+    Object.keys(question.filter).length > 0 ||
+    question.notText.trim() !== "" ||
+    question.like !== null ||
+    question.image !== null;
   const filled = about !== undefined && about.count > 0;
   const searched = asked && shown?.kind === "search" ? shown : null;
 

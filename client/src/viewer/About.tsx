@@ -1,4 +1,4 @@
-import { Check, Copy, Download, ExternalLink, Images, Trash2, X } from "lucide-react";
+import { Check, Copy, Download, ExternalLink, Images, Minus, Trash2, X } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { useSpeech } from "../i18n";
 import { bytes, date, degrees } from "../i18n/format";
@@ -17,12 +17,13 @@ interface Props {
   picture: Picture | Hit | undefined;
   problem: Problem | null;
   onLike: () => void;
+  onUnlike: () => void;
   onRemove: () => void;
   onClose: () => void;
 }
 
 /** Beside the picture: why it was found, what can be done with it, and what is known of it. */
-export function About({ id, name, picture, problem, onLike, onRemove, onClose }: Props) {
+export function About({ id, name, picture, problem, onLike, onUnlike, onRemove, onClose }: Props) {
   const { t, explain } = useSpeech();
   const [asking, setAsking] = useState<number | null>(null); // the picture whose removal is in question
   const file = picture && address(picture.file_url);
@@ -39,6 +40,9 @@ export function About({ id, name, picture, problem, onLike, onRemove, onClose }:
       <div className={styles.actions}>
         <Button look="primary" onClick={onLike}>
           <Images /> {t("viewer.like")}
+        </Button>
+        <Button onClick={onUnlike}>
+          <Minus /> {t("query.unlike.this")}
         </Button>
         <LinkButton href={file} target="_blank" rel="noreferrer">
           <ExternalLink /> {t("viewer.original")}

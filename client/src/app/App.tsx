@@ -36,10 +36,15 @@ export function App({ start }: { start: Beginning }) {
   const known = about !== undefined;
   const defaults = library.system?.default_weights;
   const { text, notText, balance, strengths, like, filter, image } = question;
-  const ask = useMemo<Ask | null>(() => {
+  const next = useMemo<Ask | null>(() => {
     const query = { text, notText, balance, strengths, like, filter };
-    return known ? { collection: current, query, sketch, image, defaults: defaults ?? {} } : null;
-  }, [known, current, text, notText, balance, strengths, like, filter, sketch, image, defaults]);
+    return known ? { collection: current, query, sketch: sketch.blob, image, defaults: defaults ?? {} } : null;
+  }, [known, current, text, notText, balance, strengths, like, filter, sketch.blob, image, defaults]);
+  // Nothing is asked with the drawing of another question, or without the one that is still becoming a picture.
+  const [ask, setAsk] = useState<Ask | null>(null);
+  useEffect(() => {
+    if (sketch.ready) setAsk(next);
+  }, [sketch.ready, next]);
   const answers = useAnswers(ask);
   const asked = ask !== null && requestOf(ask) !== null;
 
@@ -85,7 +90,7 @@ export function App({ start }: { start: Beginning }) {
             collection={current}
             question={question}
             dispatch={dispatch}
-            hasSketch={sketch !== null}
+            hasSketch={sketch.blob !== null}
             pictures={pictures}
             encoder={library.system?.encoder.name}
             say={setToast}

@@ -4,7 +4,6 @@
  */
 
 import { entries as allOf, clear, createStore, del, get, set } from "idb-keyval";
-import type { Mark } from "../sketch/strokes";
 import { isBlank } from "../sketch/strokes";
 import { parseAddress } from "./address";
 import type { Held } from "./question";
@@ -55,13 +54,18 @@ const asks = ({ search, drawing, image }: Kept): boolean => {
   return text.trim() !== "" || like !== null || image !== null || !isBlank(drawing.marks);
 };
 
-/** Equal for questions that look alike in a list. */
-const looks = ({ search, drawing, image }: Kept): string => {
+/** What of a question can be told apart, "" where there is nothing. */
+function partsOf({ search, drawing, image }: Kept): readonly string[] {
   const { text, notText, like } = parseAddress(search).query;
-  const ends = (mark: Mark): unknown =>
-    mark.kind === "picture" ? mark.src.length : [mark.points[0], mark.points.at(-1)];
-  return JSON.stringify([text, notText, like, image?.size, drawing.marks.map(ends)]);
-};
+  const ends = drawing.marks.map((mark) => (mark.kind === "picture" ? mark.src.length : mark.points[0]));
+  return [text, notText, like, image?.size ?? "", ends.length > 0 ? JSON.stringify(ends) : ""].map((part) =>
+    String(part ?? ""),
+  );
+}
+
+/** Whether the one question is a step on the way to the other. */
+const leadsTo = (before: readonly string[], after: readonly string[]): boolean =>
+  before.every((part, k) => part === "" || (after[k]?.startsWith(part.replace(/\]$/, "")) ?? false));
 
 /** The last questions to a collection (null: the default one) that asked for something; forgets the oldest entries. */
 export async function recents(collection: string | null, count: number): Promise<readonly Recent[]> {
@@ -71,13 +75,12 @@ export async function recents(collection: string | null, count: number): Promise
     known.delete(name);
     del(name, store).catch(() => undefined);
   }
-  const chosen = new Map<string, Recent>();
-  for (const [name, kept] of sorted.slice(0, MOST))
-    if (asks(kept) && parseAddress(kept.search).collection === collection) {
-      const look = looks(kept);
-      if (!chosen.has(look)) chosen.set(look, { ...kept, name });
-    }
-  return [...chosen.values()].slice(0, count);
+  const chosen: Recent[] = [];
+  for (const [name, kept] of sorted.slice(0, MOST)) {
+    if (!asks(kept) || parseAddress(kept.search).collection !== collection) continue;
+    if (!chosen.some((later) => leadsTo(partsOf(kept), partsOf(later)))) chosen.push({ ...kept, name });
+  }
+  return chosen.slice(0, count);
 }
 
 /** Forgets all questions, but for the entry that is on screen. */

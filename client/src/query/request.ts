@@ -59,7 +59,7 @@ function weightsOf(
   };
   const own: Readonly<Record<string, number>> = { not_text: -0.5, ...defaults };
   const weights = Object.entries(factors)
-    .filter(([, factor]) => factor !== 1)
+    .filter(([, factor]) => Math.round(factor * 1000) !== 1000)
     .map(([name, factor]) => [name, Math.round((own[name] ?? 1) * factor * 1000) / 1000] as const);
   return weights.length > 0 ? Object.fromEntries(weights) : null;
 }

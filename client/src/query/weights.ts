@@ -16,7 +16,7 @@ export function pairOf({ balance, strengths }: Pick<Query, "balance" | "strength
 
 /** The question's parts that give such factors. */
 export function withPair({ strengths }: Pick<Query, "strengths">, pair: Pair): Pick<Query, "balance" | "strengths"> {
-  const round = (value: number): number => Math.round(value * 1000) / 1000;
+  const round = (value: number): number => Math.round(value * 1e6) / 1e6;
   const { level: _, ...rest } = strengths;
   const level = round((pair.text + pair.sketch) / 2);
   const balance = round(pair.sketch / (pair.text + pair.sketch));

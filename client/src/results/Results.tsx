@@ -61,7 +61,7 @@ export function Results({ library, answers, asked, question, importing, dispatch
       {!asked && idle && <Notice className={styles.waiting}>{t("results.idle")}</Notice>}
 
       {library.problem && !collections ? (
-        <Trouble problem={library.problem} waiting />
+        <Trouble problem={library.problem} waiting={library.problem.away} />
       ) : problem ? (
         <Trouble problem={problem} waiting={problem.away} onAgain={answers.again} />
       ) : empty && !importing ? (

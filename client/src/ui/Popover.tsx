@@ -74,8 +74,14 @@ export function Popover({ label, trigger, className, children }: Props) {
 
   const toggle = (event: ToggleEvent<HTMLDivElement>): void => {
     if (event.target !== panel.current) return; // one within this one
-    if (event.newState === "open") place();
-    else delete panel.current.dataset.placed;
+    if (event.newState === "open") {
+      place();
+      return;
+    }
+    delete panel.current.dataset.placed;
+    const { activeElement } = document;
+    if (activeElement === document.body || panel.current.contains(activeElement)) button.current?.focus();
+    setOpen(false); // not sooner: with its content the focus would go, and the browser could not give it back
   };
   return (
     <>
@@ -90,7 +96,7 @@ export function Popover({ label, trigger, className, children }: Props) {
         className={cx(styles.popover, className)}
         // Filled before it shows, so that its size is known when it is placed.
         onBeforeToggle={(event) => {
-          if (event.target === panel.current) flushSync(() => setOpen(event.newState === "open"));
+          if (event.target === panel.current && event.newState === "open") flushSync(() => setOpen(true));
         }}
         onToggle={toggle}
       >

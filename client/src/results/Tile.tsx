@@ -105,6 +105,8 @@ function useLongPress(choose: () => void) {
   };
 }
 
+const MOUSE = window.matchMedia("(hover: hover)").matches;
+
 function TilePlain({ place, total, best, entry, chosen, choosing, actions }: Props) {
   const speech = useSpeech();
   const { item: picture, index, left, top, width, height } = place;
@@ -120,6 +122,7 @@ function TilePlain({ place, total, best, entry, chosen, choosing, actions }: Pro
   return (
     <li
       className={cx(styles.tile, chosen && styles.chosen, choosing && styles.choosing)}
+      draggable={MOUSE} // a long touch chooses
       style={{ width, height, transform: `translate(${left}px, ${top}px)` }}
       aria-setsize={total ?? -1}
       aria-posinset={index + 1}

@@ -4,6 +4,7 @@ import { useSpeech } from "../i18n";
 import { list, percent } from "../i18n/format";
 import { api } from "../server/client";
 import { asProblem } from "../server/problem";
+import { useAccept } from "../server/queries";
 import type { Job, System } from "../server/types";
 import { Button } from "../ui/Button";
 import { Field } from "../ui/Field";
@@ -30,6 +31,7 @@ interface Props {
 
 export function AddPictures({ collection, system, dropped, onDroppedTaken, onStarted }: Props) {
   const { t, explain } = useSpeech();
+  const accept = useAccept(true);
   const roots = system?.import_roots ?? [];
   const [chosen, setChosen] = useState<Way | null>(null);
   const [path, setPath] = useState<string | null>(null);
@@ -189,7 +191,7 @@ export function AddPictures({ collection, system, dropped, onDroppedTaken, onSta
         <input
           ref={chooser}
           type="file"
-          accept="image/*,.heic,.heif,.avif,.zip,application/zip"
+          accept={accept}
           multiple
           hidden
           aria-label={t("add.files.chooser")}

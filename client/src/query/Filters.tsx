@@ -2,15 +2,14 @@ import { ListFilter } from "lucide-react";
 import type { Translate } from "../i18n";
 import { useSpeech } from "../i18n";
 import { count, list } from "../i18n/format";
-import type { Filter } from "../server/types";
+import { useFormats } from "../server/queries";
+import type { Filter, Format } from "../server/types";
 import { Button, Pill } from "../ui/Button";
 import { Field } from "../ui/Field";
 import { Popover } from "../ui/Popover";
 import styles from "./Filters.module.css";
 
 const SHAPES = [undefined, "landscape", "portrait", "square"] as const;
-/** The server's names of formats, and those that people know. */
-const FORMATS = { JPEG: "JPEG", PNG: "PNG", WEBP: "WebP", HEIF: "HEIC", GIF: "GIF" } as const;
 
 interface Props {
   filter: Filter;
@@ -27,13 +26,17 @@ function tidy(filter: { [K in keyof Filter]: Filter[K] | undefined }): Filter {
 }
 
 /** Each condition of a filter in words, with the filter that is left without it. */
-export function conditions(filter: Filter, t: Translate): { words: string; without: Filter }[] {
+export function conditions(
+  filter: Filter,
+  known: readonly Format[],
+  t: Translate,
+): { words: string; without: Filter }[] {
   const { orientation, taken_after, taken_before, formats } = filter;
   const words = {
     orientation: orientation && t(`filters.shape.${orientation}`),
     taken_after: taken_after && t("filters.since", { day: taken_after }),
     taken_before: taken_before && t("filters.until", { day: taken_before }),
-    formats: formats && list(formats.map((name) => (FORMATS as Record<string, string>)[name] ?? name)),
+    formats: formats && list(formats.map((name) => known.find((format) => format.name === name)?.label ?? name)),
   };
   return Object.entries(words).flatMap(([name, said]) =>
     said ? [{ words: said, without: tidy({ ...filter, [name]: undefined }) }] : [],
@@ -42,6 +45,7 @@ export function conditions(filter: Filter, t: Translate): { words: string; witho
 
 export function Filters({ filter, onChange }: Props) {
   const { t } = useSpeech();
+  const known = useFormats();
   const active = Object.keys(filter).length;
 
   const toggleFormat = (name: string): void => {
@@ -92,7 +96,7 @@ export function Filters({ filter, onChange }: Props) {
       </div>
       <fieldset className={styles.segments}>
         <legend>{t("filters.type")}</legend>
-        {Object.entries(FORMATS).map(([name, label]) => (
+        {known.map(({ name, label }) => (
           <label key={name}>
             <input
               type="checkbox"

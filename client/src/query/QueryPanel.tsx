@@ -4,6 +4,7 @@ import type { Strengths } from "../app/address";
 import { isBlankQuestion, type Question, type Step } from "../app/question";
 import type { Pictures } from "../app/usePictures";
 import { useSpeech } from "../i18n";
+import { useAccept, useFormats } from "../server/queries";
 import { SketchPad } from "../sketch/SketchPad";
 import type { Change, Pasted } from "../sketch/strokes";
 import { IconButton, Pill } from "../ui/Button";
@@ -33,6 +34,8 @@ interface Props {
 /** Everything that is asked, as one bar of ingredients: the sheet, the words, the pictures, the filters. */
 export function QueryPanel({ collection, question, dispatch, hasSketch, pictures, encoder, say }: Props) {
   const { t } = useSpeech();
+  const formats = useFormats();
+  const accept = useAccept();
   const { text, notText, balance, image, like, filter, drawing, strengths } = question;
   const [without, setWithout] = useState(notText !== "");
   const words = useRef<HTMLInputElement>(null);
@@ -214,7 +217,7 @@ export function QueryPanel({ collection, question, dispatch, hasSketch, pictures
                   onDrop={() => ask({ like: null })}
                 />
               )}
-              {conditions(filter, t).map((condition) => (
+              {conditions(filter, formats, t).map((condition) => (
                 <FilterChip
                   key={condition.words}
                   label={condition.words}
@@ -242,7 +245,7 @@ export function QueryPanel({ collection, question, dispatch, hasSketch, pictures
             <input
               ref={chooser}
               type="file"
-              accept="image/*,.heic,.heif,.avif"
+              accept={accept}
               hidden
               aria-label={t("query.similar.file")}
               onChange={(event) => {

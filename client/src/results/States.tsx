@@ -6,6 +6,7 @@ import { useRef } from "react";
 import { useSpeech } from "../i18n";
 import { offerKey } from "../server/key";
 import type { Problem } from "../server/problem";
+import { useAccept } from "../server/queries";
 import { EXAMPLES } from "../sketch/examples";
 import { MiniSketch } from "../sketch/MiniSketch";
 import { Button } from "../ui/Button";
@@ -57,6 +58,7 @@ function Locked({ problem }: { problem: Problem }) {
 
 export function Welcome({ onAdd, onFiles }: { onAdd: () => void; onFiles: (files: readonly File[]) => void }) {
   const { t } = useSpeech();
+  const accept = useAccept(true);
   const chooser = useRef<HTMLInputElement>(null);
   return (
     <div className={styles.empty}>
@@ -80,7 +82,7 @@ export function Welcome({ onAdd, onFiles }: { onAdd: () => void; onFiles: (files
       <input
         ref={chooser}
         type="file"
-        accept="image/*,.heic,.heif,.avif,.zip,application/zip"
+        accept={accept}
         multiple
         hidden
         aria-label={t("welcome.chooser")}

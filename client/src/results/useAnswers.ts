@@ -78,8 +78,8 @@ async function fetchPart(ask: Ask, { cursor, limit }: From, signal: AbortSignal)
     return { question, kind: "browse", pictures: page.images, next: page.next, tookMs: null };
   }
   const found = await api.search(ask.collection, { ...request, cursor, limit }, signal);
-  const { encode, search, fetch } = found.took_ms;
-  return { question, kind: "search", pictures: found.hits, next: found.next, tookMs: encode + search + fetch };
+  const tookMs = Object.values(found.took_ms).reduce((sum, milliseconds) => sum + milliseconds, 0);
+  return { question, kind: "search", pictures: found.hits, next: found.next, tookMs };
 }
 
 /** The question once the user pauses; strokes, pictures and filters do not wait. */

@@ -4,7 +4,7 @@ import { QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback } from "react";
 import { api } from "./client";
 import { asProblem, type Problem } from "./problem";
-import type { Collection, Picture, System } from "./types";
+import type { Collection, Format, Picture, System } from "./types";
 
 const FALLBACK = "tsir"; // the server's own default, until it has said otherwise
 const RETRY_MS = 3000; // while the server is away or still starting
@@ -67,6 +67,20 @@ export function useLibrary(wanted: string | null): Library {
     problem: reason && asProblem(reason),
     refresh,
   };
+}
+
+const NONE: readonly Format[] = [];
+
+/** The picture formats that the server reads; none until it has said. */
+export function useFormats(): readonly Format[] {
+  const { data } = useQuery({ queryKey: ["system"], queryFn: api.system, staleTime: Number.POSITIVE_INFINITY });
+  return data?.formats ?? NONE;
+}
+
+/** What a file chooser offers: pictures, by type and, where the browser knows no type, by ending; zips of them where they are taken, too. */
+export function useAccept(zips = false): string {
+  const endings = useFormats().flatMap((format) => format.suffixes);
+  return ["image/*", ...endings, ...(zips ? [".zip", "application/zip"] : [])].join(",");
 }
 
 /** One picture by its id; nothing is asked while the id is null. */

@@ -549,7 +549,7 @@ export interface components {
             weights?: string | null;
             /**
              * Filter
-             * @description Conditions, all of which must hold: taken_after, taken_before, min_width, min_height, orientation, formats, has_location, folder. `{"min_width": 800, "orientation": "landscape"}`.
+             * @description Conditions, all of which must hold, as JSON: `{"min_width": 800, "orientation": "landscape"}`.
              */
             filter?: string | null;
             /**
@@ -593,6 +593,16 @@ export interface components {
              * @description A picture.
              */
             image?: string | null;
+        };
+        /**
+         * Choice
+         * @description A value to choose, and what to call it.
+         */
+        Choice: {
+            /** Value */
+            value: string;
+            /** Label */
+            label: string;
         };
         /**
          * CollectionList
@@ -665,6 +675,54 @@ export interface components {
             path: string;
             /** Reason */
             reason: string;
+        };
+        /**
+         * FilterField
+         * @description A condition that a search's filter may have: enough to draw a form for it.
+         */
+        FilterField: {
+            /** Name */
+            name: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "time" | "pixels" | "choice" | "formats" | "flag" | "folder";
+            /**
+             * Label
+             * @description A few words for people.
+             */
+            label: string;
+            /**
+             * Help
+             * @description A sentence for people.
+             */
+            help: string;
+            /**
+             * Choices
+             * @description Of the kind choice: what can be chosen.
+             */
+            choices: components["schemas"]["Choice"][];
+        };
+        /**
+         * FormatOut
+         * @description A picture format that is read.
+         */
+        FormatOut: {
+            /**
+             * Name
+             * @description As the catalog has it, and as a filter may ask for it.
+             */
+            name: string;
+            /** Label */
+            label: string;
+            /**
+             * Suffixes
+             * @description File name endings, lower case, with their dot.
+             */
+            suffixes: string[];
+            /** Media Type */
+            media_type: string;
         };
         /**
          * HitOut
@@ -1031,6 +1089,18 @@ export interface components {
             /** Catalog */
             catalog: string;
             limits: components["schemas"]["Limits"];
+            /**
+             * Filters
+             * @description What a search can be filtered by.
+             */
+            filters: components["schemas"]["FilterField"][];
+            /** Formats */
+            formats: components["schemas"]["FormatOut"][];
+            /**
+             * Thumbnails
+             * @description Small ones first.
+             */
+            thumbnails: components["schemas"]["ThumbnailOut"][];
             /** Import Roots */
             import_roots: string[];
             /** Default Collection */
@@ -1043,16 +1113,58 @@ export interface components {
             advice: string[];
         };
         /**
+         * ThumbnailOut
+         * @description A size in which thumbnails are served.
+         */
+        ThumbnailOut: {
+            /**
+             * Size
+             * @description Value of `size` in a thumbnail's address.
+             */
+            size: string;
+            /**
+             * Side
+             * @description Longest long side, pixels.
+             */
+            side: number;
+            /** Media Type */
+            media_type: string;
+        };
+        /**
          * TookMs
-         * @description Milliseconds of each stage.
+         * @description Milliseconds of each stage, from the first byte of the request to the last of the answer.
          */
         TookMs: {
-            /** Encode */
+            /**
+             * Read
+             * @description Receiving the request and taking it apart.
+             */
+            read: number;
+            /**
+             * Decode
+             * @description Decoding the drawing and the example picture.
+             */
+            decode: number;
+            /**
+             * Encode
+             * @description The model.
+             */
             encode: number;
-            /** Search */
+            /**
+             * Search
+             * @description The vector store.
+             */
             search: number;
-            /** Fetch */
-            fetch: number;
+            /**
+             * Rows
+             * @description The catalog.
+             */
+            rows: number;
+            /**
+             * Answer
+             * @description Shares of the parts, page and JSON.
+             */
+            answer: number;
         };
         /**
          * Problem
@@ -1068,10 +1180,64 @@ export interface components {
             title: string;
             /** Status */
             status: number;
+            /**
+             * Code
+             * @description The kind of error, for programs; stable: invalid_input, not_found, store_unavailable, ...
+             */
+            code: string;
             /** Detail */
             detail: string;
             /** Instance */
             instance: string;
+        };
+        /**
+         * Filter
+         * @description Conditions on pictures, all of which must hold.
+         */
+        Filter: {
+            /**
+             * Taken from
+             * @description Not before this time (inclusive); UTC unless it names a zone. Pictures without a date never match a date condition.
+             * @example 2024-06-01T12:00:00Z
+             */
+            taken_after?: string;
+            /**
+             * Taken before
+             * @description Before this time (exclusive); UTC unless it names a zone.
+             * @example 2024-06-01T12:00:00Z
+             */
+            taken_before?: string;
+            /**
+             * Width at least
+             * @description At least so many pixels wide.
+             */
+            min_width?: number;
+            /**
+             * Height at least
+             * @description At least so many pixels high.
+             */
+            min_height?: number;
+            /**
+             * Shape
+             * @description Wider than high, higher than wide, or square.
+             * @enum {string}
+             */
+            orientation?: "landscape" | "portrait" | "square";
+            /**
+             * Type
+             * @description Of any of these formats, in upper or lower case; empty: of all.
+             */
+            formats?: string[];
+            /**
+             * Has a location
+             * @description Whether the picture says where it was taken.
+             */
+            has_location?: boolean;
+            /**
+             * In the folder
+             * @description Absolute; pictures that lie in it or in a folder below it.
+             */
+            folder?: string;
         };
     };
     responses: never;

@@ -14,10 +14,6 @@ export type JobFailure = Schemas["FailureOut"];
 /** A list of jobs comes without failures; one job, asked for by its id, brings the first hundred. */
 export type Job = Schemas["JobOut"] & Partial<Pick<Schemas["JobDetail"], "failures">>;
 
-/** What hits must fulfil; sent as JSON, hence not part of the generated schema. */
-export interface Filter {
-  taken_after?: string;
-  taken_before?: string;
-  orientation?: "landscape" | "portrait" | "square";
-  formats?: string[];
-}
+/** What hits must fulfil; sent as JSON. */
+export type Filter = Schemas["Filter"];
+export type Format = Schemas["FormatOut"];

@@ -161,8 +161,10 @@ export function SketchPad({ drawing, onChange, onPicture }: Props) {
     const coalesced = native.getCoalescedEvents?.() ?? [];
     for (const one of coalesced.length > 0 ? coalesced : [native]) {
       const [x, y] = pointOf(one);
+      if (now.met)
+        for (const mark of touched(marks, now.mark.points.at(-1) ?? [x, y], [x, y], now.mark.size / 2))
+          now.met.add(mark);
       now.mark.points.push([x, y, one.pressure || 0.5]);
-      if (now.met) for (const mark of touched(marks, [x, y], now.mark.size / 2)) now.met.add(mark);
     }
     now.farthest = Math.max(now.farthest, Math.hypot(event.clientX - now.from.x, event.clientY - now.from.y));
     if (now.met?.size) settle(marks.filter((mark) => !now.met?.has(mark)));

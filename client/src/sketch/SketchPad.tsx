@@ -70,6 +70,7 @@ export function SketchPad({ drawing, onChange, onPicture }: Props) {
   const [penSeen, setPenSeen] = useState(false);
   const [tracing, setTracing] = useState<string | null>(null); // address of the photo under the sheet
   const { marks } = drawing;
+  const enlarged = view.scale > 1;
 
   const show = useCallback(() => {
     frame.current = 0;
@@ -137,15 +138,20 @@ export function SketchPad({ drawing, onChange, onPicture }: Props) {
     const sheet = canvas.current;
     if (!sheet) return;
     const onWheel = (event: WheelEvent): void => {
-      if (!event.ctrlKey) return; // trackpads tell a pinch that way; a plain wheel scrolls the page
-      event.preventDefault();
       const box = sheet.getBoundingClientRect();
+      if (!event.ctrlKey) {
+        if (!enlarged) return; // it scrolls the page
+        event.preventDefault();
+        setView((now) => moved(now, -event.deltaX / box.width, -event.deltaY / box.height));
+        return;
+      }
+      event.preventDefault(); // trackpads tell a pinch that way
       const [u, v] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
       setView((now) => zoomed(now, Math.exp(-event.deltaY / 200), u, v));
     };
     sheet.addEventListener("wheel", onWheel, { passive: false });
     return () => sheet.removeEventListener("wheel", onWheel);
-  }, []);
+  }, [enlarged]);
 
   useEffect(() => () => void (tracing && URL.revokeObjectURL(tracing)), [tracing]);
 

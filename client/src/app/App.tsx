@@ -1,5 +1,4 @@
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { LibraryPanel } from "../library/LibraryPanel";
+import { Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { QueryPanel } from "../query/QueryPanel";
 import { type Ask, requestOf } from "../query/request";
 import { Results } from "../results/Results";
@@ -8,11 +7,11 @@ import { isOver, useJobs } from "../server/jobs";
 import { useLibrary } from "../server/queries";
 import type { Job } from "../server/types";
 import { useSketch } from "../sketch/useSketch";
-import { Viewer } from "../viewer/Viewer";
 import styles from "./App.module.css";
 import { DropTargets } from "./DropTargets";
 import { Foot } from "./Foot";
 import { KeyDialog } from "./KeyDialog";
+import { LibraryPanel, Viewer } from "./later";
 import { Toast } from "./Toast";
 import { Top } from "./Top";
 import { useFocusKept } from "./useFocusKept";
@@ -101,6 +100,7 @@ export function App({ start }: { start: Beginning }) {
           answers={answers}
           asked={asked}
           question={question}
+          viewed={page.view}
           importing={jobs.running.length > 0}
           dispatch={dispatch}
           onOpen={open}
@@ -110,37 +110,41 @@ export function App({ start }: { start: Beginning }) {
       </main>
       <Foot pictures={answers.shown?.pictures ?? []} />
 
-      {page.view !== null && (
-        <Viewer
-          collection={current}
-          id={page.view}
-          pictures={answers.shown?.pictures ?? []}
-          onMove={open}
-          onNearEnd={answers.moreProblem ? ignore : answers.more}
-          onLike={(id) => dispatch({ type: "like", id })}
-          onUnlike={(id) => void pictures.takeStored(id, true)}
-          onRemoved={(id) => {
-            answers.forget(id);
-            close();
-            void refresh();
-          }}
-          onClose={close}
-        />
-      )}
-      {panel && (
-        <LibraryPanel
-          library={library}
-          jobs={jobs}
-          dropped={dropped}
-          onDroppedTaken={() => setDropped(null)}
-          onPick={(name) => dispatch({ type: "collection", name })}
-          onStarted={(job) => {
-            void refresh();
-            jobs.add(job);
-          }}
-          onClose={() => setPanel(false)}
-        />
-      )}
+      <Suspense>
+        {page.view !== null && (
+          <Viewer
+            collection={current}
+            id={page.view}
+            pictures={answers.shown?.pictures ?? []}
+            onMove={open}
+            onNearEnd={answers.moreProblem ? ignore : answers.more}
+            onLike={(id) => dispatch({ type: "like", id })}
+            onUnlike={(id) => void pictures.takeStored(id, true)}
+            onRemoved={(id) => {
+              answers.forget(id);
+              close();
+              void refresh();
+            }}
+            onClose={close}
+          />
+        )}
+      </Suspense>
+      <Suspense>
+        {panel && (
+          <LibraryPanel
+            library={library}
+            jobs={jobs}
+            dropped={dropped}
+            onDroppedTaken={() => setDropped(null)}
+            onPick={(name) => dispatch({ type: "collection", name })}
+            onStarted={(job) => {
+              void refresh();
+              jobs.add(job);
+            }}
+            onClose={() => setPanel(false)}
+          />
+        )}
+      </Suspense>
       <DropTargets collection={current} pictures={pictures} onAdd={addFiles} />
       <KeyDialog />
       {toast && <Toast sentence={toast} onGone={() => setToast(null)} />}

@@ -1,6 +1,7 @@
 import { Search, Upload } from "lucide-react";
 import { useEffect, useState } from "react";
 import { useSpeech } from "../i18n";
+import { droppedFiles } from "../library/folders";
 import styles from "./DropTargets.module.css";
 import { addressIn, PICTURE_TYPE, type Pictures } from "./usePictures";
 
@@ -85,7 +86,7 @@ export function DropTargets({ collection, pictures, onAdd }: Props) {
       over();
       if (load === "result" && use === "search") void pictures.takeStored(Number(data.getData(PICTURE_TYPE)));
       else if (first && use === "search") void pictures.take(first);
-      else if (first && use === "add") onAdd(files);
+      else if (first && use === "add") void droppedFiles(event).then(onAdd);
       else if (load === "address" && use === "search") {
         const address = addressIn(data);
         if (address) void pictures.takeAddress(address);

@@ -41,6 +41,28 @@ export function date(iso: string): string {
   return new Intl.DateTimeFormat(spoken().locale, { dateStyle: "medium", timeStyle: "short" }).format(when);
 }
 
+/** A time as a camera wrote it: its own clock, whatever zone this browser is in. */
+export function cameraDate(iso: string): string {
+  const when = new Date(`${iso.slice(0, 19)}Z`);
+  if (Number.isNaN(when.getTime())) return iso;
+  return new Intl.DateTimeFormat(spoken().locale, { timeZone: "UTC", dateStyle: "medium", timeStyle: "short" }).format(
+    when,
+  );
+}
+
+/** A day ("2024-05-03") or a month ("2024-05") as a heading. */
+export function calendar(key: string, by: "day" | "month"): string {
+  const when = new Date(by === "day" ? key : `${key}-01`);
+  if (Number.isNaN(when.getTime())) return key;
+  const written = new Intl.DateTimeFormat(spoken().locale, {
+    timeZone: "UTC",
+    year: "numeric",
+    month: "long",
+    ...(by === "day" && { day: "numeric" }),
+  }).format(when);
+  return by === "day" ? spoken().t("gallery.added", { date: written }) : written;
+}
+
 export const list = (items: readonly string[]): string => new Intl.ListFormat(spoken().locale).format(items);
 
 /** Cosines lie between -1 and 1; two decimals tell hits apart poorly, four pretend to know more than the model. */

@@ -1,5 +1,5 @@
-import { Folder, Link, Upload } from "lucide-react";
-import { type FormEvent, useEffect, useRef, useState } from "react";
+import { Folder, FolderUp, Link, Upload } from "lucide-react";
+import { type DragEvent, type FormEvent, useEffect, useRef, useState } from "react";
 import { useSpeech } from "../i18n";
 import { list, percent } from "../i18n/format";
 import { api } from "../server/client";
@@ -9,6 +9,7 @@ import { Button } from "../ui/Button";
 import { Field } from "../ui/Field";
 import { Notice } from "../ui/Notice";
 import styles from "./AddPictures.module.css";
+import { droppedFiles, pictures } from "./folders";
 import { parcels } from "./parcels";
 
 const WAYS = [
@@ -36,7 +37,9 @@ export function AddPictures({ collection, system, dropped, onDroppedTaken, onSta
   const [busy, setBusy] = useState(false);
   const [sent, setSent] = useState(0);
   const [problem, setProblem] = useState<string | null>(null);
+  const [hot, setHot] = useState(false); // files are held over the zone
   const chooser = useRef<HTMLInputElement>(null);
+  const folderChooser = useRef<HTMLInputElement>(null);
   const way = chosen ?? (system && roots.length === 0 ? "files" : "folder");
   const folder = path ?? roots[0] ?? "";
 
@@ -54,6 +57,10 @@ export function AddPictures({ collection, system, dropped, onDroppedTaken, onSta
   };
 
   const upload = (files: readonly File[]): void => {
+    if (files.length === 0) {
+      setProblem(t("add.files.none"));
+      return;
+    }
     const parts = parcels(files, (system?.limits.max_request_bytes ?? 2 ** 31) * 0.9);
     setSent(0);
     void begin(
@@ -70,6 +77,13 @@ export function AddPictures({ collection, system, dropped, onDroppedTaken, onSta
     upload(dropped);
     onDroppedTaken();
   }, [dropped]);
+
+  const drop = (event: DragEvent): void => {
+    event.preventDefault();
+    event.stopPropagation();
+    setHot(false);
+    if (!busy) void droppedFiles(event.nativeEvent).then(upload);
+  };
 
   const submitAddresses = (event: FormEvent): void => {
     event.preventDefault();
@@ -132,17 +146,29 @@ export function AddPictures({ collection, system, dropped, onDroppedTaken, onSta
           </form>
         )}
         {way === "files" && (
-          <button
-            type="button"
-            className={styles.dropzone}
-            data-drop="add"
-            disabled={busy}
-            onClick={() => chooser.current?.click()}
-          >
-            <Upload />
-            <span>{busy ? t("add.files.sent", { share: percent(sent) }) : t("add.files.drop")}</span>
-            <span className="hint">{t(busy ? "add.files.stay" : "add.files.choose")}</span>
-          </button>
+          <>
+            <button
+              type="button"
+              className={styles.dropzone}
+              data-hot={hot || undefined}
+              disabled={busy}
+              onClick={() => chooser.current?.click()}
+              onDragOver={(event) => {
+                event.preventDefault();
+                setHot(true);
+              }}
+              onDragLeave={() => setHot(false)}
+              onDrop={drop}
+            >
+              <Upload />
+              <span>{busy ? t("add.files.sent", { share: percent(sent) }) : t("add.files.drop")}</span>
+              <span className="hint">{t(busy ? "add.files.stay" : "add.files.choose")}</span>
+            </button>
+            <Button disabled={busy} onClick={() => folderChooser.current?.click()}>
+              <FolderUp /> {t("add.files.folder")}
+            </Button>
+            <p className="hint">{t("add.files.copies")}</p>
+          </>
         )}
         {way === "addresses" && (
           <form onSubmit={submitAddresses}>
@@ -169,6 +195,18 @@ export function AddPictures({ collection, system, dropped, onDroppedTaken, onSta
           aria-label={t("add.files.chooser")}
           onChange={(event) => {
             upload([...(event.target.files ?? [])]);
+            event.target.value = "";
+          }}
+        />
+        <input
+          ref={folderChooser}
+          type="file"
+          {...{ webkitdirectory: "" }} // known to every browser, not to the types
+          multiple
+          hidden
+          aria-label={t("add.files.folder.chooser")}
+          onChange={(event) => {
+            upload(pictures([...(event.target.files ?? [])]));
             event.target.value = "";
           }}
         />

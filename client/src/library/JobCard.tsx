@@ -14,7 +14,7 @@ import styles from "./JobCard.module.css";
 function told(job: Job, t: Translate): string {
   if (isOver(job)) {
     const parts: string[] = [];
-    if (job.done > 0 || job.skipped === 0)
+    if (job.done > 0 || job.skipped + job.failed === 0)
       parts.push(t(job.kind === "reencode" ? "job.encoded" : "job.added", { pictures: pictures(job.done) }));
     if (job.skipped > 0) parts.push(t("job.unchanged", { count: job.skipped }));
     return parts.join(" · ");
@@ -31,6 +31,12 @@ function told(job: Job, t: Translate): string {
   return parts.join(" · ");
 }
 
+/** How an import ended that was carried to its end: with nothing, with some left out, or well. */
+function outcome({ state, done, skipped, failed }: Job): "none" | "some" | null {
+  if (state !== "done" || failed === 0) return null;
+  return done + skipped === 0 ? "none" : "some";
+}
+
 interface Props {
   job: Job;
   /** Named where it is not the collection on screen. */
@@ -44,11 +50,12 @@ export function JobCard({ job, elsewhere, onCancel, onDismiss }: Props) {
   const [open, setOpen] = useState(false);
   const share = progress(job);
   const over = isOver(job);
+  const end = outcome(job);
   const encoding = job.kind === "reencode" && job.state === "running";
   return (
-    <li className={styles.job} data-job={job.id} data-state={job.state}>
+    <li className={styles.job} data-job={job.id} data-state={job.state} data-outcome={end ?? undefined}>
       <div className={styles.head}>
-        <strong>{t(encoding ? "job.encoding" : `job.${job.state}`)}</strong>
+        <strong>{t(encoding ? "job.encoding" : end ? `job.done.${end}` : `job.${job.state}`)}</strong>
         <span className={styles.source} title={job.source}>
           {job.source}
         </span>

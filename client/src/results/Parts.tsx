@@ -1,8 +1,9 @@
 import { type Speech, useSpeech } from "../i18n";
-import { score as written } from "../i18n/format";
+import { list, score as written } from "../i18n/format";
 import type { Hit, Picture } from "../server/types";
 import { cx } from "../ui/cx";
 import styles from "./Parts.module.css";
+import { type Best, reasonsOf } from "./reason";
 
 /** The parts of a question, in the order in which they are shown. */
 export const PARTS = ["text", "sketch", "image", "like", "not_text"] as const;
@@ -18,14 +19,14 @@ const isPart = (name: string): name is (typeof PARTS)[number] => order(name) >= 
 
 const nameOf = (name: string, { t }: Speech): string => (isPart(name) ? t(`part.${name}`) : name);
 
-/** "score 0.412: words 0.250, drawing 0.162" */
-export const inWords = (hit: Hit, speech: Speech): string =>
-  speech.t("part.spoken", {
-    score: written(hit.score),
-    parts: entries(hit.parts)
-      .map(([name, share]) => `${nameOf(name, speech).toLowerCase()} ${written(share)}`)
-      .join(", "),
-  });
+/** "Matches your drawing strongly and the words somewhat." */
+export function inWords(hit: Hit, best: Best, { t }: Speech): string {
+  const reasons = [...reasonsOf(hit, best)].sort((a, b) => order(a.part) - order(b.part));
+  const parts = reasons.map(({ part, strength }) =>
+    t(`reason.${strength}`, { part: isPart(part) && part !== "not_text" ? t(`reason.part.${part}`) : part }),
+  );
+  return parts.length > 0 ? t("reason", { parts: list(parts) }) : "";
+}
 
 /** The colour that a part of the question wears everywhere. */
 export const Swatch = ({ part }: { part: string }) => <i className={cx(styles.part, styles.swatch)} data-part={part} />;

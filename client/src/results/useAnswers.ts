@@ -9,15 +9,28 @@ const DEBOUNCE_MS = 180; // words and slider; a finished stroke is searched at o
 const RETRY_MS = 4000; // while the server or a store is away
 const FRESH_MS = 60_000; // an answer that is younger is shown again without asking
 
+/** Pictures of the next page after so many: few at first, soon enough for whoever goes on and on. The server gives at most 1,000. */
+const sizeAfter = (pages: number): number => (pages < 2 ? PAGE : pages < 4 ? 5 * PAGE : 1000);
+
 interface Part {
+  /** Name of the question that it answers. */
+  question: string;
   kind: "search" | "browse";
   pictures: readonly (Hit | Picture)[];
   next: string | null;
   tookMs: number | null;
 }
 
+export interface Shown {
+  /** Equal for two states of the same answer: with more pages, or with what came or went meanwhile. */
+  question: string;
+  kind: "search" | "browse";
+  pictures: readonly (Hit | Picture)[];
+  tookMs: number | null;
+}
+
 export interface Answers {
-  shown: { kind: "search" | "browse"; pictures: readonly (Hit | Picture)[]; tookMs: number | null } | null;
+  shown: Shown | null;
   busy: boolean;
   /** What is shown answers an earlier question. */
   outdated: boolean;
@@ -30,6 +43,8 @@ export interface Answers {
   /** The library changed: the same question deserves a fresh answer. */
   refresh: () => void;
   forget: (id: number) => void;
+  /** Pictures that are shown no more, or again, while their removal is not settled. */
+  hide: (ids: readonly number[], hidden: boolean) => void;
 }
 
 const names = new WeakMap<Blob, number>();
@@ -50,15 +65,21 @@ function keyOf(ask: Ask): readonly unknown[] {
   return ["answers", ask.collection, what];
 }
 
-async function fetchPart(ask: Ask, cursor: string | null, signal: AbortSignal): Promise<Part> {
+interface From {
+  cursor: string | null;
+  limit: number;
+}
+
+async function fetchPart(ask: Ask, { cursor, limit }: From, signal: AbortSignal): Promise<Part> {
   const request = requestOf(ask);
+  const question = JSON.stringify(keyOf(ask));
   if (!request) {
-    const page = await api.images(ask.collection, cursor, PAGE, signal);
-    return { kind: "browse", pictures: page.images, next: page.next, tookMs: null };
+    const page = await api.images(ask.collection, cursor, limit, signal);
+    return { question, kind: "browse", pictures: page.images, next: page.next, tookMs: null };
   }
-  const found = await api.search(ask.collection, { ...request, cursor }, signal);
+  const found = await api.search(ask.collection, { ...request, cursor, limit }, signal);
   const { encode, search, fetch } = found.took_ms;
-  return { kind: "search", pictures: found.hits, next: found.next, tookMs: encode + search + fetch };
+  return { question, kind: "search", pictures: found.hits, next: found.next, tookMs: encode + search + fetch };
 }
 
 /** The question once the user pauses; strokes, pictures and filters do not wait. */
@@ -87,6 +108,14 @@ export function useAnswers(ask: Ask | null): Answers {
   const settled = useSettled(ask);
   const key = useMemo(() => (settled ? keyOf(settled) : ["answers"]), [settled]);
   const collection = settled?.collection;
+  const [hidden, setHidden] = useState<ReadonlySet<number>>(new Set());
+  const hide = useCallback((ids: readonly number[], away: boolean) => {
+    setHidden((known) => {
+      const next = new Set(known);
+      for (const id of ids) away ? next.add(id) : next.delete(id);
+      return next;
+    });
+  }, []);
 
   const query = useInfiniteQuery({
     queryKey: key,
@@ -95,8 +124,8 @@ export function useAnswers(ask: Ask | null): Answers {
       return fetchPart(settled, pageParam, signal);
     },
     enabled: settled !== null,
-    initialPageParam: null as string | null,
-    getNextPageParam: (last) => last.next,
+    initialPageParam: { cursor: null, limit: PAGE } as From,
+    getNextPageParam: ({ next }, pages) => (next === null ? null : { cursor: next, limit: sizeAfter(pages.length) }),
     placeholderData: (data, before) => (before?.queryKey[1] === collection ? data : undefined),
     staleTime: FRESH_MS,
     retry: (_, error) => asProblem(error).away,
@@ -110,8 +139,9 @@ export function useAnswers(ask: Ask | null): Answers {
     if (!data || !first) return null;
     // What arrived between two pages of an answer pushes pictures from one to the next.
     const pictures = new Map(data.pages.flatMap((part) => part.pictures).map((picture) => [picture.id, picture]));
-    return { kind: first.kind, pictures: [...pictures.values()], tookMs: first.tookMs };
-  }, [data]);
+    for (const id of hidden) pictures.delete(id);
+    return { question: first.question, kind: first.kind, pictures: [...pictures.values()], tookMs: first.tookMs };
+  }, [data, hidden]);
 
   const waiting = ask !== settled;
   const busy = waiting || (isFetching && !isFetchingNextPage);
@@ -152,5 +182,6 @@ export function useAnswers(ask: Ask | null): Answers {
     again,
     refresh,
     forget,
+    hide,
   };
 }

@@ -120,8 +120,10 @@ export const api = {
   picture: async (name: string, id: number): Promise<Blob> =>
     (await send(`${at(name)}/images/${id}/thumbnail?size=large`)).blob(),
   remove: async (name: string, id: number): Promise<void> => {
-    await send(`${at(name)}/images/${id}`, { method: "DELETE" });
+    await send(`${at(name)}/images/${id}`, { method: "DELETE", keepalive: true }); // also when the page is left
   },
+  /** A picture's own file. `url`: its `file_url`. */
+  original: (url: string): Promise<Response> => send(url),
   search: (name: string, request: SearchRequest, signal?: AbortSignal) =>
     json<Found>(`${at(name)}/search`, { method: "POST", body: searchForm(request), ...(signal ? { signal } : {}) }),
   importFolder: (name: string, path: string) => json<Job>(`${at(name)}/imports`, withBody("POST", { path })),

@@ -8,6 +8,7 @@ import { EMPTY_MS } from "./queries";
 import type { Job } from "./types";
 
 const POLL_MS = 1000;
+const LOOK_MS = 5000; // between looks for imports that others started
 
 export const isOver = (job: Job): boolean =>
   job.state === "done" || job.state === "failed" || job.state === "cancelled";
@@ -103,7 +104,7 @@ export interface Jobs {
 
 /**
  * All recent jobs, newest first; `onProgress` hears of each step. Others start jobs too (the command line, another tab, the server itself
- * at its first start): one looks for those when the page is shown again, and while the library is `empty`.
+ * at its first start): one looks for those while the page is shown, more often while the library is `empty`.
  */
 export function useJobs(empty: boolean, onProgress: (job: Job) => void): Jobs {
   const client = useQueryClient();
@@ -121,15 +122,22 @@ export function useJobs(empty: boolean, onProgress: (job: Job) => void): Jobs {
       return merged(client.getQueryData<readonly Job[]>(KEY) ?? [], found);
     },
     refetchOnWindowFocus: "always",
-    refetchInterval: empty ? EMPTY_MS : false,
+    refetchInterval: empty ? EMPTY_MS : LOOK_MS,
   });
   const put = useCallback(
     (job: Job) => client.setQueryData<readonly Job[]>(KEY, (known) => merged(known ?? [], [job])),
     [client],
   );
 
+  const seen = useRef<Set<number> | null>(null); // null until the first look: what was over by then is no news
   useEffect(() => {
-    for (const job of data ?? []) {
+    if (!data) return;
+    const first = seen.current === null;
+    seen.current ??= new Set();
+    for (const job of data) {
+      const fresh = !seen.current.has(job.id);
+      seen.current.add(job.id);
+      if (isOver(job) && fresh && !first) listener.current(job); // it began and ended between two looks
       if (isOver(job) || watched.current.has(job.id)) continue;
       const forget = (): unknown => watched.current.delete(job.id);
       const stop = watchJob(
@@ -152,14 +160,6 @@ export function useJobs(empty: boolean, onProgress: (job: Job) => void): Jobs {
     };
   }, []);
 
-  const add = useCallback(
-    (job: Job) => {
-      put(job);
-      // A job that was over at once (everything known already) is never watched: its end is news all the same.
-      if (isOver(job)) listener.current(job);
-    },
-    [put],
-  );
   const cancel = useCallback(
     async (id: number) => {
       await api.cancel(id);
@@ -169,5 +169,5 @@ export function useJobs(empty: boolean, onProgress: (job: Job) => void): Jobs {
   );
   const dismiss = useCallback((id: number) => setHidden((now) => new Set(now).add(id)), []);
   const jobs = useMemo(() => (data ?? []).filter((job) => !hidden.has(job.id)), [data, hidden]);
-  return { jobs, running: jobs.filter((job) => !isOver(job)), add, cancel, dismiss };
+  return { jobs, running: jobs.filter((job) => !isOver(job)), add: put, cancel, dismiss };
 }

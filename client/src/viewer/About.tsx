@@ -1,8 +1,9 @@
-import { Check, Copy, Download, ExternalLink, Images, Minus, Trash2, X } from "lucide-react";
+import { Check, Copy, Download, ExternalLink, Images, Minus, Trash2 } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { useSpeech } from "../i18n";
-import { bytes, date, degrees } from "../i18n/format";
-import { isHit, PartsTable } from "../results/Parts";
+import { bytes, cameraDate, degrees } from "../i18n/format";
+import { inWords, isHit, PartsTable } from "../results/Parts";
+import type { Best } from "../results/reason";
 import { address } from "../server/client";
 import type { Problem } from "../server/problem";
 import type { Hit, Picture } from "../server/types";
@@ -15,61 +16,74 @@ interface Props {
   id: number;
   name: string;
   picture: Picture | Hit | undefined;
+  /** What the best of the answer had of each part of the question. */
+  best: Best;
   problem: Problem | null;
   onLike: () => void;
   onUnlike: () => void;
   onRemove: () => void;
-  onClose: () => void;
 }
 
 /** Beside the picture: why it was found, what can be done with it, and what is known of it. */
-export function About({ id, name, picture, problem, onLike, onUnlike, onRemove, onClose }: Props) {
-  const { t, explain } = useSpeech();
+export function About({ id, name, picture, best, problem, onLike, onUnlike, onRemove }: Props) {
+  const speech = useSpeech();
+  const { t, explain } = speech;
   const [asking, setAsking] = useState<number | null>(null); // the picture whose removal is in question
   const file = picture && address(picture.file_url);
+  const reason = picture && isHit(picture) ? inWords(picture, best, speech) : null;
+  const title = reason ?? (picture?.taken_at ? cameraDate(picture.taken_at) : null);
   return (
     <aside className={styles.about}>
       <header>
-        <h2 title={name}>{name}</h2>
-        <IconButton label={t("close")} className={styles.close} onClick={onClose}>
-          <X />
-        </IconButton>
+        {title && <h2>{title}</h2>}
+        <p className={styles.name} title={name}>
+          {name}
+        </p>
       </header>
       {problem && <Notice bad>{explain(problem)}</Notice>}
-      {picture && isHit(picture) && <PartsTable hit={picture} />}
-      <div className={styles.actions}>
-        <Button look="primary" onClick={onLike}>
-          <Images /> {t("viewer.like")}
-        </Button>
-        <Button onClick={onUnlike}>
-          <Minus /> {t("query.unlike.this")}
-        </Button>
-        <LinkButton href={file} target="_blank" rel="noreferrer">
-          <ExternalLink /> {t("viewer.original")}
-        </LinkButton>
-        <LinkButton href={file} download={name}>
-          <Download /> {t("viewer.download")}
-        </LinkButton>
-      </div>
-      {picture && <Facts picture={picture} />}
-      <footer>
-        {asking === id ? (
-          <Confirm
-            question={t("viewer.remove.sure")}
-            no={t("keep")}
-            yes={t("remove")}
-            onNo={() => setAsking(null)}
-            onYes={() => {
-              setAsking(null);
-              onRemove();
-            }}
-          />
-        ) : (
-          <Button look="quiet" onClick={() => setAsking(id)}>
-            <Trash2 /> {t("viewer.remove")}
+      {picture && (
+        <div className={styles.actions}>
+          <Button look="primary" onClick={onLike}>
+            <Images /> {t("viewer.like")}
           </Button>
-        )}
-      </footer>
+          <Button onClick={onUnlike}>
+            <Minus /> {t("query.unlike.this")}
+          </Button>
+          <LinkButton href={file} target="_blank" rel="noreferrer">
+            <ExternalLink /> {t("viewer.original")}
+          </LinkButton>
+          <LinkButton href={file} download={name}>
+            <Download /> {t("viewer.download")}
+          </LinkButton>
+        </div>
+      )}
+      {picture && <Facts picture={picture} />}
+      {picture && isHit(picture) && (
+        <details className={styles.scores}>
+          <summary>{t("viewer.scores")}</summary>
+          <PartsTable hit={picture} />
+        </details>
+      )}
+      {picture && (
+        <footer>
+          {asking === id ? (
+            <Confirm
+              question={t("viewer.remove.sure")}
+              no={t("keep")}
+              yes={t("remove")}
+              onNo={() => setAsking(null)}
+              onYes={() => {
+                setAsking(null);
+                onRemove();
+              }}
+            />
+          ) : (
+            <Button look="quiet" onClick={() => setAsking(id)}>
+              <Trash2 /> {t("viewer.remove")}
+            </Button>
+          )}
+        </footer>
+      )}
     </aside>
   );
 }
@@ -91,7 +105,7 @@ function Facts({ picture }: { picture: Picture }) {
         {width} × {height}
         {` · ${bytes(picture.bytes)} · ${format}`}
       </Fact>
-      {taken_at && <Fact name={t("viewer.taken")}>{date(taken_at)}</Fact>}
+      {taken_at && <Fact name={t("viewer.taken")}>{cameraDate(taken_at)}</Fact>}
       {camera && <Fact name={t("viewer.camera")}>{camera}</Fact>}
       {latitude !== null && longitude !== null && (
         <Fact name={t("viewer.place")}>

@@ -170,7 +170,9 @@ def expect_hits(page: Page) -> None:
 
 
 def scores(page: Page) -> list[float]:
-    return [float(text) for text in page.get_by_test_id("score").all_text_contents()]
+    """Of all hits that are in the document, in their order."""
+    hits = page.get_by_role("list", name="Results").locator("[data-score]").all()
+    return [float(hit.get_attribute("data-score") or "nan") for hit in hits]
 
 
 def open_library(page: Page) -> Locator:

@@ -1,5 +1,4 @@
 import { Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { useSpeech } from "../i18n";
 import { QueryPanel } from "../query/QueryPanel";
 import { type Ask, requestOf } from "../query/request";
 import { Results } from "../results/Results";
@@ -7,7 +6,6 @@ import { useAnswers } from "../results/useAnswers";
 import { isOver, useJobs } from "../server/jobs";
 import { useLibrary } from "../server/queries";
 import type { Job } from "../server/types";
-import { pictureMark } from "../sketch/render";
 import { useSketch } from "../sketch/useSketch";
 import styles from "./App.module.css";
 import { DropTargets } from "./DropTargets";
@@ -16,15 +14,16 @@ import { KeyDialog } from "./KeyDialog";
 import { LibraryPanel, Viewer } from "./later";
 import { Toast } from "./Toast";
 import { Top } from "./Top";
-import { leaveViewer, usePage } from "./usePage";
+import { useFocusKept } from "./useFocusKept";
+import { type Beginning, leaveViewer, usePage } from "./usePage";
+import { usePictures } from "./usePictures";
 
 const REFRESH_MS = 2000; // at most this often the counts follow an import
 
 const ignore = (): void => undefined;
 
-export function App() {
-  const { t } = useSpeech();
-  const [page, dispatch] = usePage();
+export function App({ start }: { start: Beginning }) {
+  const [page, dispatch] = usePage(start);
   const { question } = page;
   const library = useLibrary(page.collection);
   const { current, about, empty, refresh } = library;
@@ -35,11 +34,16 @@ export function App() {
 
   const known = about !== undefined;
   const defaults = library.system?.default_weights;
-  const { text, notText, balance, like, filter, image } = question;
-  const ask = useMemo<Ask | null>(() => {
-    const query = { text, notText, balance, like, filter };
-    return known ? { collection: current, query, sketch, image, defaults: defaults ?? {} } : null;
-  }, [known, current, text, notText, balance, like, filter, sketch, image, defaults]);
+  const { text, notText, balance, strengths, like, filter, image } = question;
+  const next = useMemo<Ask | null>(() => {
+    const query = { text, notText, balance, strengths, like, filter };
+    return known ? { collection: current, query, sketch: sketch.blob, image, defaults: defaults ?? {} } : null;
+  }, [known, current, text, notText, balance, strengths, like, filter, sketch.blob, image, defaults]);
+  // Nothing is asked with the drawing of another question, or without the one that is still becoming a picture.
+  const [ask, setAsk] = useState<Ask | null>(null);
+  useEffect(() => {
+    if (sketch.ready) setAsk(next);
+  }, [sketch.ready, next]);
   const answers = useAnswers(ask);
   const asked = ask !== null && requestOf(ask) !== null;
 
@@ -61,21 +65,13 @@ export function App() {
     if (count > 0 && blank) answers.refresh();
   }, [count]);
 
-  const addSketch = useCallback(
-    async (file: Blob) => {
-      try {
-        dispatch({ type: "draw", change: { type: "add", mark: await pictureMark(file) } });
-      } catch {
-        setToast(t("sketch.unreadable"));
-      }
-    },
-    [dispatch, t],
-  );
+  const pictures = usePictures(current, question, dispatch, setToast);
+  useFocusKept();
+
   const addFiles = useCallback((files: readonly File[]): void => {
     setDropped(files);
     setPanel(true);
   }, []);
-  const setImage = useCallback((file: File | null) => dispatch({ type: "ask", parts: { image: file } }), [dispatch]);
   const open = useCallback((id: number) => dispatch({ type: "view", id }), [dispatch]);
   const close = useCallback(() => leaveViewer(dispatch), [dispatch]);
 
@@ -84,7 +80,7 @@ export function App() {
       <Top
         library={library}
         running={jobs.running[0]}
-        onHome={() => dispatch({ type: "draw", change: { type: "clear" } })}
+        onHome={() => dispatch({ type: "blank" })}
         onLibrary={() => setPanel(true)}
       />
       <main className={styles.page}>
@@ -93,8 +89,10 @@ export function App() {
             collection={current}
             question={question}
             dispatch={dispatch}
-            hasSketch={sketch !== null}
-            onPicture={addSketch}
+            hasSketch={sketch.blob !== null}
+            pictures={pictures}
+            encoder={library.system?.encoder.name}
+            say={setToast}
           />
         </div>
         <Results
@@ -120,10 +118,8 @@ export function App() {
             pictures={answers.shown?.pictures ?? []}
             onMove={open}
             onNearEnd={answers.moreProblem ? ignore : answers.more}
-            onLike={(id) => {
-              dispatch({ type: "like", id });
-              window.scrollTo({ top: 0 });
-            }}
+            onLike={(id) => dispatch({ type: "like", id })}
+            onUnlike={(id) => void pictures.takeStored(id, true)}
             onRemoved={(id) => {
               answers.forget(id);
               close();
@@ -149,7 +145,7 @@ export function App() {
           />
         )}
       </Suspense>
-      <DropTargets collection={current} onSketch={addSketch} onSimilar={setImage} onAdd={addFiles} />
+      <DropTargets collection={current} pictures={pictures} onAdd={addFiles} />
       <KeyDialog />
       {toast && <Toast sentence={toast} onGone={() => setToast(null)} />}
     </>

@@ -1,23 +1,35 @@
-import { Images, Upload } from "lucide-react";
+import { Search, Upload } from "lucide-react";
 import { useEffect, useState } from "react";
 import { useSpeech } from "../i18n";
 import { droppedFiles } from "../library/folders";
 import styles from "./DropTargets.module.css";
+import { addressIn, PICTURE_TYPE, type Pictures } from "./usePictures";
 
 interface Props {
   collection: string;
-  onSketch: (file: File) => void;
-  onSimilar: (file: File) => void;
+  pictures: Pictures;
   onAdd: (files: readonly File[]) => void;
 }
 
+type Load = "files" | "address" | "result";
+
+/** What is dragged, as far as a page may know before it is dropped. */
+function loadOf(event: DragEvent): Load | null {
+  const types = event.dataTransfer?.types ?? [];
+  // An open dialog covers these targets and has its own.
+  if (document.querySelector("dialog[open]")) return null;
+  if (types.includes(PICTURE_TYPE)) return "result";
+  if (types.includes("Files")) return "files";
+  return types.includes("text/uri-list") ? "address" : null;
+}
+
 /**
- * While files are dragged over the page: what can be done with them. An element with `data-drop` takes them: "sketch" (the sheet),
- * "similar" or "add"; a drop beside them does nothing, instead of replacing the page by the file.
+ * While something is dragged over the page: what can be done with it. An element with `data-drop` takes it: "search" makes it a part of the
+ * question, "add" brings files into the library. A drop beside them does nothing, instead of replacing the page by the file.
  */
-export function DropTargets({ collection, onSketch, onSimilar, onAdd }: Props) {
+export function DropTargets({ collection, pictures, onAdd }: Props) {
   const { t } = useSpeech();
-  const [dragging, setDragging] = useState(false);
+  const [dragged, setDragged] = useState<Load | null>(null);
 
   useEffect(() => {
     let depth = 0; // enter and leave fire for every element on the way
@@ -29,61 +41,84 @@ export function DropTargets({ collection, onSketch, onSimilar, onAdd }: Props) {
       hot = element;
       hot?.setAttribute("data-hot", "");
     };
-    const holdsFiles = (event: DragEvent): boolean =>
-      // An open dialog covers these targets and has its own.
-      event.dataTransfer?.types.includes("Files") === true && !document.querySelector("dialog[open]");
-    const enter = (event: DragEvent): void => {
-      if (!holdsFiles(event)) return;
-      depth += 1;
-      setDragging(true);
+    const over = (): void => {
+      depth = 0;
+      heat(null);
+      setDragged(null);
     };
-    const leave = (event: DragEvent): void => {
-      if (!holdsFiles(event)) return;
+    const onStart = (event: DragEvent): void => {
+      const tile = event.target instanceof Element ? event.target.closest("li")?.querySelector("[data-id]") : null;
+      const id = tile?.getAttribute("data-id");
+      if (!id || !event.dataTransfer) return;
+      event.dataTransfer.setData(PICTURE_TYPE, id);
+      event.dataTransfer.effectAllowed = "copy";
+      setDragged("result");
+    };
+    const onEnter = (event: DragEvent): void => {
+      const load = loadOf(event);
+      if (!load) return;
+      depth += 1;
+      setDragged(load);
+    };
+    const onLeave = (event: DragEvent): void => {
+      if (!loadOf(event)) return;
       depth -= 1;
       if (depth > 0) return;
       heat(null);
-      setDragging(false);
+      if (loadOf(event) !== "result") setDragged(null);
     };
-    const over = (event: DragEvent): void => {
+    const onOver = (event: DragEvent): void => {
+      const load = loadOf(event);
+      if (!load && event.dataTransfer?.types.includes("text/plain")) return; // words, which fields take by themselves
       event.preventDefault();
-      heat(targetOf(event));
+      const target = targetOf(event);
+      heat(target);
+      if (event.dataTransfer) event.dataTransfer.dropEffect = load && target ? "copy" : "none";
     };
-    const drop = (event: DragEvent): void => {
+    const onDrop = (event: DragEvent): void => {
+      const load = loadOf(event);
+      const data = event.dataTransfer;
+      if (!data || (!load && data.types.includes("text/plain"))) return;
+      event.preventDefault();
       const use = targetOf(event)?.dataset.drop;
-      const files = [...(event.dataTransfer?.files ?? [])];
+      const files = [...data.files];
       const [first] = files;
-      event.preventDefault();
-      depth = 0;
-      heat(null);
-      setDragging(false);
-      if (!first) return;
-      if (use === "sketch") onSketch(first);
-      else if (use === "similar") onSimilar(first);
-      else if (use === "add") void droppedFiles(event).then(onAdd);
+      over();
+      if (load === "result" && use === "search") void pictures.takeStored(Number(data.getData(PICTURE_TYPE)));
+      else if (first && use === "search") void pictures.take(first);
+      else if (first && use === "add") void droppedFiles(event).then(onAdd);
+      else if (load === "address" && use === "search") {
+        const address = addressIn(data);
+        if (address) void pictures.takeAddress(address);
+      }
     };
-    document.addEventListener("dragenter", enter);
-    document.addEventListener("dragleave", leave);
-    document.addEventListener("dragover", over);
-    document.addEventListener("drop", drop);
+    const listeners = {
+      dragstart: onStart,
+      dragend: over,
+      dragenter: onEnter,
+      dragleave: onLeave,
+      dragover: onOver,
+      drop: onDrop,
+    } as const;
+    for (const [name, listener] of Object.entries(listeners)) document.addEventListener(name as "drop", listener);
     return () => {
-      document.removeEventListener("dragenter", enter);
-      document.removeEventListener("dragleave", leave);
-      document.removeEventListener("dragover", over);
-      document.removeEventListener("drop", drop);
+      for (const [name, listener] of Object.entries(listeners)) document.removeEventListener(name as "drop", listener);
     };
-  }, [onSketch, onSimilar, onAdd]);
+  }, [pictures, onAdd]);
 
-  if (!dragging) return null;
+  if (dragged === null || dragged === "result") return null;
   return (
     <div className={styles.targets}>
-      <div data-drop="similar">
-        <Images />
-        {t("drop.similar")}
+      <div data-drop="search">
+        <Search />
+        {t("drop.search")}
       </div>
-      <div data-drop="add">
-        <Upload />
-        {t("drop.add", { collection })}
-      </div>
+      {dragged === "files" && (
+        <div data-drop="add">
+          <Upload />
+          {t("drop.add", { collection })}
+        </div>
+      )}
     </div>
   );
 }

@@ -27,6 +27,7 @@ export function KeyDialog() {
         }}
       >
         <h2>{t("key.title")}</h2>
+        <p>{t("key.why")}</p>
         <p className="muted">{explain(question.problem)}</p>
         <Field label={t("key.field")}>
           <input

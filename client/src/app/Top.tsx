@@ -1,4 +1,5 @@
 import { Folder, Languages, Moon, Plus, Sun } from "lucide-react";
+import type { MouseEvent } from "react";
 import { chooseLanguage, LANGUAGES, type Language, useSpeech } from "../i18n";
 import { count, percent } from "../i18n/format";
 import { progress } from "../server/jobs";
@@ -20,10 +21,15 @@ export function Top({ library, running, onHome, onLibrary }: Props) {
   const { t, language } = useSpeech();
   const [theme, toggleTheme] = useTheme();
   const share = running ? progress(running) : null;
+  const home = (event: MouseEvent): void => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return; // another tab
+    event.preventDefault();
+    onHome();
+  };
   const other: Language = language === "en" ? "zh" : "en";
   return (
     <header className={styles.top}>
-      <a className={styles.brand} href="/" aria-label={t("top.home")} onClick={onHome}>
+      <a className={styles.brand} href="/" aria-label={t("top.home")} onClick={home}>
         <Logo />
         <span>tsir</span>
       </a>

@@ -9,6 +9,7 @@ describe("the page's address", () => {
         text: "a dog & a cat, 狗",
         notText: "snow",
         balance: 0.25,
+        strengths: { level: 0.5, image: -1.25 },
         like: 7,
         filter: {
           orientation: "portrait",
@@ -28,7 +29,9 @@ describe("the page's address", () => {
   });
 
   it("ignores what makes no sense", () => {
-    const { query, view } = parseAddress("?balance=lots&like=-1&view=x&shape=round&after=soon&type=<b>");
+    const { query, view } = parseAddress(
+      "?balance=lots&like=-1&view=x&shape=round&after=soon&type=<b>&strength=level:-1,like:9,dog:1,image:",
+    );
     expect(query).toEqual(BLANK);
     expect(view).toBeNull();
     expect(parseAddress("?balance=7").query.balance).toBe(1);

@@ -1,10 +1,11 @@
 import { ListFilter } from "lucide-react";
-import { useEffect, useId, useRef, useState } from "react";
+import type { Translate } from "../i18n";
 import { useSpeech } from "../i18n";
-import { count } from "../i18n/format";
+import { count, list } from "../i18n/format";
 import type { Filter } from "../server/types";
 import { Button, Pill } from "../ui/Button";
 import { Field } from "../ui/Field";
+import { Popover } from "../ui/Popover";
 import styles from "./Filters.module.css";
 
 const SHAPES = [undefined, "landscape", "portrait", "square"] as const;
@@ -25,26 +26,23 @@ function tidy(filter: { [K in keyof Filter]: Filter[K] | undefined }): Filter {
   ) as Filter;
 }
 
+/** Each condition of a filter in words, with the filter that is left without it. */
+export function conditions(filter: Filter, t: Translate): { words: string; without: Filter }[] {
+  const { orientation, taken_after, taken_before, formats } = filter;
+  const words = {
+    orientation: orientation && t(`filters.shape.${orientation}`),
+    taken_after: taken_after && t("filters.since", { day: taken_after }),
+    taken_before: taken_before && t("filters.until", { day: taken_before }),
+    formats: formats && list(formats.map((name) => (FORMATS as Record<string, string>)[name] ?? name)),
+  };
+  return Object.entries(words).flatMap(([name, said]) =>
+    said ? [{ words: said, without: tidy({ ...filter, [name]: undefined }) }] : [],
+  );
+}
+
 export function Filters({ filter, onChange }: Props) {
   const { t } = useSpeech();
-  const [open, setOpen] = useState(false);
-  const root = useRef<HTMLDivElement>(null);
-  const panel = useId();
   const active = Object.keys(filter).length;
-
-  useEffect(() => {
-    if (!open) return;
-    const close = (event: Event): void => {
-      if (event instanceof KeyboardEvent ? event.key === "Escape" : !root.current?.contains(event.target as Node))
-        setOpen(false);
-    };
-    document.addEventListener("pointerdown", close);
-    document.addEventListener("keydown", close);
-    return () => {
-      document.removeEventListener("pointerdown", close);
-      document.removeEventListener("keydown", close);
-    };
-  }, [open]);
 
   const toggleFormat = (name: string): void => {
     const now = filter.formats ?? [];
@@ -52,62 +50,62 @@ export function Filters({ filter, onChange }: Props) {
   };
 
   return (
-    <div className={styles.filters} ref={root}>
-      <Pill on={active > 0} aria-expanded={open} aria-controls={panel} onClick={() => setOpen(!open)}>
-        <ListFilter /> {t("filters")}
-        {active > 0 ? ` · ${count(active)}` : ""}
-      </Pill>
-      {open && (
-        <fieldset className={styles.popover} id={panel}>
-          <legend className="visually-hidden">{t("filters")}</legend>
-          <fieldset className={styles.segments}>
-            <legend>{t("filters.shape")}</legend>
-            {SHAPES.map((shape) => (
-              <label key={shape ?? "any"}>
-                <input
-                  type="radio"
-                  name="shape"
-                  checked={filter.orientation === shape}
-                  onChange={() => onChange(tidy({ ...filter, orientation: shape }))}
-                />
-                <span>{t(`filters.shape.${shape ?? "any"}`)}</span>
-              </label>
-            ))}
-          </fieldset>
-          <div className={styles.pair}>
-            <Field label={t("filters.from")}>
-              <input
-                type="date"
-                value={filter.taken_after ?? ""}
-                onChange={(event) => onChange(tidy({ ...filter, taken_after: event.target.value }))}
-              />
-            </Field>
-            <Field label={t("filters.to")}>
-              <input
-                type="date"
-                value={filter.taken_before ?? ""}
-                onChange={(event) => onChange(tidy({ ...filter, taken_before: event.target.value }))}
-              />
-            </Field>
-          </div>
-          <fieldset className={styles.segments}>
-            <legend>{t("filters.type")}</legend>
-            {Object.entries(FORMATS).map(([name, label]) => (
-              <label key={name}>
-                <input
-                  type="checkbox"
-                  checked={filter.formats?.includes(name) ?? false}
-                  onChange={() => toggleFormat(name)}
-                />
-                <span>{label}</span>
-              </label>
-            ))}
-          </fieldset>
-          <Button small disabled={active === 0} onClick={() => onChange({})}>
-            {t("filters.clear")}
-          </Button>
-        </fieldset>
+    <Popover
+      label={t("filters")}
+      className={styles.popover}
+      trigger={(trigger) => (
+        <Pill on={active > 0} {...trigger}>
+          <ListFilter /> {t("filters")}
+          {active > 0 ? ` · ${count(active)}` : ""}
+        </Pill>
       )}
-    </div>
+    >
+      <fieldset className={styles.segments}>
+        <legend>{t("filters.shape")}</legend>
+        {SHAPES.map((shape) => (
+          <label key={shape ?? "any"}>
+            <input
+              type="radio"
+              name="shape"
+              checked={filter.orientation === shape}
+              onChange={() => onChange(tidy({ ...filter, orientation: shape }))}
+            />
+            <span>{t(`filters.shape.${shape ?? "any"}`)}</span>
+          </label>
+        ))}
+      </fieldset>
+      <div className={styles.pair}>
+        <Field label={t("filters.from")}>
+          <input
+            type="date"
+            value={filter.taken_after ?? ""}
+            onChange={(event) => onChange(tidy({ ...filter, taken_after: event.target.value }))}
+          />
+        </Field>
+        <Field label={t("filters.to")}>
+          <input
+            type="date"
+            value={filter.taken_before ?? ""}
+            onChange={(event) => onChange(tidy({ ...filter, taken_before: event.target.value }))}
+          />
+        </Field>
+      </div>
+      <fieldset className={styles.segments}>
+        <legend>{t("filters.type")}</legend>
+        {Object.entries(FORMATS).map(([name, label]) => (
+          <label key={name}>
+            <input
+              type="checkbox"
+              checked={filter.formats?.includes(name) ?? false}
+              onChange={() => toggleFormat(name)}
+            />
+            <span>{label}</span>
+          </label>
+        ))}
+      </fieldset>
+      <Button small aria-disabled={active === 0} onClick={() => onChange({})}>
+        {t("filters.clear")}
+      </Button>
+    </Popover>
   );
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { BLANK } from "../app/address";
 import { searchForm } from "../server/client";
-import { type Ask, balanceWeights, requestOf, serverFilter } from "./request";
+import { type Ask, requestOf, serverFilter } from "./request";
 
 const sketch = new Blob(["png"], { type: "image/png" });
 const ask = (changes: Partial<Ask["query"]>, given: Partial<Ask> = {}): Ask => ({
@@ -54,13 +54,31 @@ describe("what is sent", () => {
   });
 });
 
-describe("balance", () => {
-  it("leaves the weights to the server in the middle", () => {
-    expect(balanceWeights(0.5)).toBeNull();
+describe("weights", () => {
+  const weights = (changes: Partial<Ask["query"]>, given: Partial<Ask> = {}) => requestOf(ask(changes, given))?.weights;
+
+  it("are left to the server in the middle", () => {
+    expect(weights({ text: "dog", balance: 0.5 }, { sketch })).toBeNull();
   });
-  it("takes from one part what it gives to the other, around the encoder's own weights", () => {
-    expect(balanceWeights(0.25)).toEqual({ text: 1.5, sketch: 0.5 });
-    expect(balanceWeights(0.75, { text: 1, sketch: 0.4 })).toEqual({ text: 0.5, sketch: 0.6 });
+  it("are taken from one part and given to the other, around the encoder's own", () => {
+    expect(weights({ text: "dog", balance: 0.25 }, { sketch })).toEqual({ text: 1.5, sketch: 0.5 });
+    const defaults = { text: 1, sketch: 0.4 };
+    expect(weights({ text: "dog", balance: 0.75 }, { sketch, defaults })).toEqual({ text: 0.5, sketch: 0.6 });
+  });
+  it("are told for the parts alone that are there and were changed", () => {
+    const strengths = { level: 0.5, notText: 2, image: 0.5, like: -0.5 };
+    expect(weights({ text: "dog", strengths })).toEqual({ text: 0.5 });
+    expect(weights({ text: "dog", notText: "cat", like: 3, strengths: { notText: 2, like: -0.5 } })).toEqual({
+      not_text: -1,
+      like: -0.5,
+    });
+    const all = { text: "dog", balance: 0.25, like: 3, strengths };
+    expect(weights(all, { sketch, image: sketch })).toEqual({ text: 0.75, sketch: 0.25, image: 0.5, like: -0.5 });
+  });
+  it("below zero ask for nothing by themselves", () => {
+    expect(requestOf(ask({ like: 3, strengths: { like: -1 } }))).toBeNull();
+    expect(requestOf(ask({ strengths: { image: -1 } }, { image: sketch }))).toBeNull();
+    expect(requestOf(ask({ like: 3, strengths: { image: -1 } }, { image: sketch }))?.weights).toEqual({ image: -1 });
   });
 });
 

@@ -3,6 +3,7 @@
 import type { Query } from "../app/address";
 import type { SearchRequest } from "../server/client";
 import type { Filter } from "../server/types";
+import { pairOf } from "./weights";
 
 export const PAGE = 40; // hits of one answer
 
@@ -27,22 +28,40 @@ export function requestOf(ask: Ask): Omit<SearchRequest, "cursor"> | null {
     notText: query.notText.trim(),
     image,
     like: query.like,
-    weights: both && query.balance > 0 && query.balance < 1 ? balanceWeights(query.balance, ask.defaults) : null,
     filter: serverFilter(query.filter),
     limit: PAGE,
   };
-  // "Without" alone asks for nothing: it only pushes away.
-  return text || sketch || image || request.like !== null ? request : null;
+  // What only pushes away asks for nothing.
+  if (!wants({ ...query, text }, sketch !== null, image !== null)) return null;
+  return { ...request, weights: weightsOf(request, both, query, ask.defaults) };
 }
 
-/** Fusion weights for a balance, or null where the server's own serve. A part at an end of the slider is left out of the query. */
-export function balanceWeights(
-  balance: number,
-  defaults: Readonly<Record<string, number>> = {},
+/** Whether anything is asked for, and not only pushed away. */
+export function wants({ text, like, strengths }: Query, hasSketch: boolean, hasImage: boolean): boolean {
+  const { image: forImage = 1, like: forLike = 1 } = strengths;
+  return text.trim() !== "" || hasSketch || (hasImage && forImage > 0) || (like !== null && forLike > 0);
+}
+
+/** Weights that differ from the server's own, by the names of the API; null where none does. */
+function weightsOf(
+  { text, sketch, notText, image, like }: Pick<SearchRequest, "text" | "sketch" | "notText" | "image" | "like">,
+  both: boolean,
+  { balance, strengths }: Query,
+  defaults: Readonly<Record<string, number>>,
 ): Record<string, number> | null {
-  if (balance === 0.5) return null;
-  const share = (name: string, factor: number): number => Math.round((defaults[name] ?? 1) * factor * 1000) / 1000;
-  return { text: share("text", 2 * (1 - balance)), sketch: share("sketch", 2 * balance) };
+  const pair = pairOf({ balance, strengths }, both && balance > 0 && balance < 1);
+  const factors: Record<string, number> = {
+    ...(text && { text: pair.text }),
+    ...(sketch && { sketch: pair.sketch }),
+    ...(notText && { not_text: strengths.notText ?? 1 }),
+    ...(image && { image: strengths.image ?? 1 }),
+    ...(like !== null && { like: strengths.like ?? 1 }),
+  };
+  const own: Readonly<Record<string, number>> = { not_text: -0.5, ...defaults };
+  const weights = Object.entries(factors)
+    .filter(([, factor]) => Math.round(factor * 1000) !== 1000)
+    .map(([name, factor]) => [name, Math.round((own[name] ?? 1) * factor * 1000) / 1000] as const);
+  return weights.length > 0 ? Object.fromEntries(weights) : null;
 }
 
 /** The last day of the range is meant to be included. */

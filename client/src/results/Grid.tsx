@@ -1,4 +1,5 @@
 import { type KeyboardEvent, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { wantedScroll } from "../app/scrolling";
 import { useSpeech } from "../i18n";
 import type { Hit, Picture } from "../server/types";
 import { Button } from "../ui/Button";
@@ -242,7 +243,8 @@ function useAnchor(
     const hidden = covered() - top; // so much of the list lies above the window
     if (hidden <= 0) return;
     if (asked !== question) {
-      window.scrollBy({ top: -hidden - MARGIN });
+      // Unless it was left somewhere else, and the browser went back to it.
+      window.scrollTo({ top: wantedScroll() ?? window.scrollY - hidden - MARGIN, behavior: "instant" });
       return;
     }
     const [seen] = within(old, hidden, hidden);

@@ -72,7 +72,11 @@ export function Results(props: Props) {
   );
   const chosen = useMemo(() => [...selection.chosen.values()], [selection.chosen]);
 
-  const idle = Object.keys(question.filter).length > 0 || question.notText.trim() !== "";
+  const idle =
+    Object.keys(question.filter).length > 0 ||
+    question.notText.trim() !== "" ||
+    question.like !== null ||
+    question.image !== null;
   const filled = about !== undefined && about.count > 0;
   // The page turns over together with the pictures, not before them.
   const searched = shown ? shown.kind === "search" : asked;
@@ -99,7 +103,7 @@ export function Results(props: Props) {
       {!asked && idle && <Notice className={styles.waiting}>{t("results.idle")}</Notice>}
 
       {library.problem && !collections ? (
-        <Trouble problem={library.problem} waiting />
+        <Trouble problem={library.problem} waiting={library.problem.away} />
       ) : problem ? (
         <Trouble problem={problem} waiting={problem.away} onAgain={answers.again} />
       ) : empty && !importing ? (

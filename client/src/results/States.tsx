@@ -1,8 +1,10 @@
 /** What stands in the place of the results where there are none. */
 
+import { useQueryClient } from "@tanstack/react-query";
 import { Folder } from "lucide-react";
 import { useRef } from "react";
 import { useSpeech } from "../i18n";
+import { offerKey } from "../server/key";
 import type { Problem } from "../server/problem";
 import { EXAMPLES } from "../sketch/examples";
 import { MiniSketch } from "../sketch/MiniSketch";
@@ -23,12 +25,32 @@ export function Nothing({ asked }: { asked: boolean }) {
 /** `waiting`: the page tries again without being told to. */
 export function Trouble({ problem, waiting, onAgain }: { problem: Problem; waiting: boolean; onAgain?: () => void }) {
   const { t, explain } = useSpeech();
+  if (problem.status === 401) return <Locked problem={problem} />;
   return (
     <div className={cx(styles.empty, styles.trouble)} role="alert">
       <h2>{t("trouble")}</h2>
       <p>{explain(problem)}</p>
       {waiting && <p>{t("trouble.waiting")}</p>}
       {onAgain && <Button onClick={onAgain}>{t("trouble.again")}</Button>}
+    </div>
+  );
+}
+
+/** The server wants a key, and the user did not give one. */
+function Locked({ problem }: { problem: Problem }) {
+  const { t, explain } = useSpeech();
+  const client = useQueryClient();
+  const offer = async (): Promise<void> => {
+    if (await offerKey(problem)) await client.resetQueries();
+  };
+  return (
+    <div className={styles.empty} role="alert">
+      <h2>{t("key.title")}</h2>
+      <p>{t("key.why")}</p>
+      <p>{explain(problem)}</p>
+      <Button look="primary" onClick={() => void offer()}>
+        {t("key.ask")}
+      </Button>
     </div>
   );
 }

@@ -18,9 +18,6 @@ const REST_MS = 300; // a tile that is scrolled by asks for no large thumbnail
 const PRESS_MS = 450; // a finger that rests so long chooses
 const STIR = 8; // px that it may stir meanwhile
 
-// A finger that rests on a tile selects it; where there is a mouse, a tile can be dragged.
-const HOVERS = window.matchMedia("(hover: hover)").matches;
-
 export const smallUrl = (picture: Picture | Hit): string => address(picture.thumbnail_url, { size: "small" });
 
 export interface TileActions {
@@ -30,6 +27,9 @@ export interface TileActions {
   keys: (event: KeyboardEvent<HTMLButtonElement>, id: number) => void;
   focus: (id: number) => void;
 }
+
+// A result is dragged into the question; where there are only fingers, a long press chooses it instead.
+const DRAGS = window.matchMedia("(any-pointer: fine)").matches;
 
 interface Props {
   place: Place<Picture | Hit>;
@@ -124,7 +124,7 @@ function TilePlain({ place, total, best, entry, chosen, choosing, actions }: Pro
     <li
       className={cx(styles.tile, chosen && styles.chosen, choosing && styles.choosing)}
       style={{ width, height, transform: `translate(${left}px, ${top}px)` }}
-      draggable={!choosing && HOVERS}
+      draggable={!choosing && DRAGS}
       aria-setsize={total ?? -1}
       aria-posinset={index + 1}
       data-tile={id}

@@ -67,6 +67,14 @@ export function address(path: string, parameters: Record<string, string> = {}): 
   return base + path + (query.size > 0 ? joint + query.toString() : "");
 }
 
+/** The stored picture that an address of this API shows; null for any other address. */
+export function storedAt(given: string): { collection: string; id: number } | null {
+  const url = URL.canParse(given, window.location.href) ? new URL(given, window.location.href) : null;
+  const [, collection, id] = /^\/api\/v1\/collections\/([^/]+)\/images\/(\d+)\//.exec(url?.pathname ?? "") ?? [];
+  const home = base ? new URL(base, window.location.href).origin : window.location.origin;
+  return collection && url?.origin === home ? { collection: decodeURIComponent(collection), id: Number(id) } : null;
+}
+
 export interface SearchRequest {
   text: string;
   notText: string;
@@ -108,6 +116,9 @@ export const api = {
   },
   image: (name: string, id: number, signal?: AbortSignal) =>
     json<Picture>(`${at(name)}/images/${id}`, signal ? { signal } : {}),
+  /** A stored picture itself, at most 768 px long. */
+  picture: async (name: string, id: number): Promise<Blob> =>
+    (await send(`${at(name)}/images/${id}/thumbnail?size=large`)).blob(),
   remove: async (name: string, id: number): Promise<void> => {
     await send(`${at(name)}/images/${id}`, { method: "DELETE", keepalive: true }); // also when the page is left
   },

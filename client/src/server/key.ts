@@ -1,4 +1,4 @@
-/** The API key: asked for when the server wants one, kept for this tab only. */
+/** The API key: asked for once when the server wants one, then only when the user says so; kept for this tab only. */
 
 import type { Problem } from "./problem";
 
@@ -12,6 +12,7 @@ export interface KeyQuestion {
 
 let ask: ((question: KeyQuestion) => void) | null = null;
 let open: Promise<boolean> | null = null;
+let declined = false; // the user does not want to be asked again
 
 export function currentKey(): string | null {
   return typeof sessionStorage === "undefined" ? null : sessionStorage.getItem(STORE);
@@ -25,20 +26,27 @@ export function onKeyQuestion(handler: (question: KeyQuestion) => void): () => v
   };
 }
 
-/** True when there is a key other than `refused` to try. However many requests wait, one question is asked. */
+/** True when there is a key other than `refused` to try. However many requests wait, one question is asked; none after a "no". */
 export function requestKey(refused: string | null, problem: Problem): Promise<boolean> {
   if (currentKey() !== refused) return Promise.resolve(true);
-  if (!ask) return Promise.resolve(false);
+  if (!ask || declined) return Promise.resolve(false);
   const handler = ask;
   open ??= new Promise<boolean>((resolve) => {
     handler({
       problem,
       answer: (key) => {
         if (key) sessionStorage.setItem(STORE, key);
+        declined = !key;
         open = null;
         resolve(Boolean(key));
       },
     });
   });
   return open;
+}
+
+/** Asks because the user wants to be asked; true when a key was given. */
+export function offerKey(problem: Problem): Promise<boolean> {
+  declined = false;
+  return requestKey(currentKey(), problem);
 }

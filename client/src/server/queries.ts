@@ -31,7 +31,11 @@ export interface Library {
 /** What the server holds and what it is; asks again until the server answers. `wanted` is the collection in the page's address. */
 export function useLibrary(wanted: string | null): Library {
   const client = useQueryClient();
-  const persistent = { retry: true, retryDelay: RETRY_MS } as const;
+  const persistent = {
+    // Without a key the answer stays the same, until the user gives one.
+    retry: (_: number, error: Error) => asProblem(error).status !== 401,
+    retryDelay: RETRY_MS,
+  };
   const system = useQuery({
     queryKey: ["system"],
     queryFn: api.system,
@@ -44,7 +48,7 @@ export function useLibrary(wanted: string | null): Library {
     const name = nameAmong(collections);
     return collections?.find((collection) => collection.name === name);
   };
-  const { data, failureReason } = useQuery({
+  const { data, error, failureReason } = useQuery({
     queryKey: ["collections"],
     queryFn: api.collections,
     refetchOnWindowFocus: "always",
@@ -53,7 +57,7 @@ export function useLibrary(wanted: string | null): Library {
   });
   const refresh = useCallback(() => client.invalidateQueries({ queryKey: ["collections"] }), [client]);
   const about = find(data);
-  const reason = failureReason ?? system.failureReason;
+  const reason = failureReason ?? error ?? system.failureReason;
   return {
     collections: data ?? null,
     current: nameAmong(data),

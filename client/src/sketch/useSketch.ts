@@ -11,16 +11,24 @@ function exportOnce(marks: readonly Mark[]): Promise<Blob | null> {
   return known;
 }
 
-/** The drawing as a PNG; null while no pixel of the sheet is dark. */
-export function useSketch(marks: readonly Mark[]): Blob | null {
-  const [sketch, setSketch] = useState<Blob | null>(null);
+export interface Sketch {
+  /** The drawing as a PNG; null while no pixel of the sheet is dark. */
+  blob: Blob | null;
+  /** The picture is of these marks, and not of those before them. */
+  ready: boolean;
+}
+
+export function useSketch(marks: readonly Mark[]): Sketch {
+  const [made, setMade] = useState<{ marks: readonly Mark[]; blob: Blob | null }>({ marks: [], blob: null });
+  const blank = isBlank(marks);
   useEffect(() => {
+    if (blank) return;
     let current = true;
-    if (isBlank(marks)) setSketch(null);
-    else void exportOnce(marks).then((blob) => current && setSketch(blob));
+    void exportOnce(marks).then((blob) => current && setMade({ marks, blob }));
     return () => {
       current = false;
     };
-  }, [marks]);
-  return sketch;
+  }, [marks, blank]);
+  const ready = blank || made.marks === marks;
+  return { blob: blank ? null : made.blob, ready };
 }

@@ -1,4 +1,4 @@
-import { Check, Copy, Download, ExternalLink, Images, Trash2 } from "lucide-react";
+import { Check, Copy, Download, ExternalLink, Images, Minus, Trash2 } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { useSpeech } from "../i18n";
 import { bytes, cameraDate, degrees } from "../i18n/format";
@@ -20,11 +20,12 @@ interface Props {
   best: Best;
   problem: Problem | null;
   onLike: () => void;
+  onUnlike: () => void;
   onRemove: () => void;
 }
 
 /** Beside the picture: why it was found, what can be done with it, and what is known of it. */
-export function About({ id, name, picture, best, problem, onLike, onRemove }: Props) {
+export function About({ id, name, picture, best, problem, onLike, onUnlike, onRemove }: Props) {
   const speech = useSpeech();
   const { t, explain } = speech;
   const [asking, setAsking] = useState<number | null>(null); // the picture whose removal is in question
@@ -44,6 +45,9 @@ export function About({ id, name, picture, best, problem, onLike, onRemove }: Pr
         <div className={styles.actions}>
           <Button look="primary" onClick={onLike}>
             <Images /> {t("viewer.like")}
+          </Button>
+          <Button onClick={onUnlike}>
+            <Minus /> {t("query.unlike.this")}
           </Button>
           <LinkButton href={file} target="_blank" rel="noreferrer">
             <ExternalLink /> {t("viewer.original")}

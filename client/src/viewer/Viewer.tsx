@@ -25,11 +25,12 @@ interface Props {
   onMove: (id: number) => void;
   onNearEnd: () => void;
   onLike: (id: number) => void;
+  onUnlike: (id: number) => void;
   onRemoved: (id: number) => void;
   onClose: () => void;
 }
 
-export function Viewer({ collection, id, pictures, onMove, onNearEnd, onLike, onRemoved, onClose }: Props) {
+export function Viewer({ collection, id, pictures, onMove, onNearEnd, onLike, onUnlike, onRemoved, onClose }: Props) {
   const { t } = useSpeech();
   const [refused, setRefused] = useState<Problem | null>(null);
   const [removed, setRemoved] = useState<number | null>(null);
@@ -174,6 +175,7 @@ export function Viewer({ collection, id, pictures, onMove, onNearEnd, onLike, on
         best={best}
         problem={refused ?? (picture || problem?.status !== 404 ? problem : null)}
         onLike={() => onLike(id)}
+        onUnlike={() => onUnlike(id)}
         onRemove={() => void remove()}
       />
     </Dialog>

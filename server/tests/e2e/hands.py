@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import JSHandle, Locator, Page, expect
 
 from tests.e2e.conftest import wait_until
 
@@ -70,6 +72,59 @@ def draw_with_pen(page: Page, dots: Sequence[Dot]) -> None:
         event = {"type": kind, "x": x, "y": y, "pointerType": "pen", "button": "left", "buttons": 1, "clickCount": 1}
         devtools.send("Input.dispatchMouseEvent", event | {"force": 0.1 + 0.8 * index / len(placed)})
     devtools.detach()
+
+
+class Touch:
+    """Fingers, palms and pens on the page's glass. Every finger has a number of its own."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.devtools = page.context.new_cdp_session(page)
+        self.fingers: dict[int, Dot] = {}
+
+    def _send(self, kind: str) -> None:
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in self.fingers.items()]
+        self.devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def down(self, number: int, dot: Dot) -> None:
+        """Puts a finger onto the sheet; a dot is in shares of its side."""
+        (self.fingers[number],) = on_sheet(self.page, [dot])
+        self._send("touchStart")
+
+    def move(self, number: int, *dots: Dot) -> None:
+        for dot in on_sheet(self.page, dots):
+            self.fingers[number] = dot
+            self._send("touchMove")
+
+    def up(self, number: int) -> None:
+        del self.fingers[number]
+        self._send("touchEnd")
+
+
+def drop_file(page: Page, target: Locator, path: Path, kind: str) -> None:
+    """Drags a file of the user's over the page, to a place on it, and lets it go."""
+    letters = base64.b64encode(path.read_bytes()).decode()
+    held = page.evaluate_handle(
+        """([letters, name, type]) => {
+            const bytes = Uint8Array.from(atob(letters), letter => letter.charCodeAt(0))
+            const held = new DataTransfer()
+            held.items.add(new File([bytes], name, { type }))
+            return held
+        }""",
+        [letters, path.name, kind],
+    )
+    drop(page, target, held)
+
+
+def drop(page: Page, target: Locator, held: JSHandle) -> None:
+    page.locator("body").dispatch_event("dragenter", {"dataTransfer": held})
+    for name in ("dragenter", "dragover", "drop"):
+        target.dispatch_event(name, {"dataTransfer": held})
+
+
+def ingredient(page: Page, name: str) -> Locator:
+    """A part of the question (`sketch`, `image`, `like`, `filter`) as it stands in the bar."""
+    return page.locator(f"[data-ingredient={name}]")
 
 
 def expect_marks(page: Page, number: int) -> None:

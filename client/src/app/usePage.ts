@@ -4,6 +4,7 @@ import { EMPTY } from "../sketch/strokes";
 import { type Address, formatAddress, parseAddress } from "./address";
 import { keep, newName, recall } from "./entries";
 import { addressOf, entryFor, type Held, type Page, pageAt, type Step, turn } from "./question";
+import { forgetScroll, scrollBack } from "./scrolling";
 
 /** What this page keeps in `history.state`. */
 interface State {
@@ -79,7 +80,7 @@ export function usePage([address, kept]: Beginning): [Page, Dispatch<Step>] {
     before.current = page;
     const { view, question } = page;
     const search = formatAddress(addressOf(page));
-    const { name: then, pushed: back = false, scroll = 0 } = present();
+    const { name: then, pushed: back = false } = present();
     let kind = was === null ? "replace" : entryFor(was, page);
     const viewing = kind === "push" && was?.view === null && view !== null;
     const another = kind === "push" && !viewing;
@@ -88,13 +89,17 @@ export function usePage([address, kept]: Beginning): [Page, Dispatch<Step>] {
     const name = then === undefined || another ? newName() : then;
     const pushed = viewing || (back && view !== null);
     if (kind === "push") saveScroll();
+    const place = another ? 0 : (present().scroll ?? 0);
     const { pathname, hash } = window.location;
     const sameSheet = was === null || was.question.drawing.marks === question.drawing.marks;
     const url = pathname + search + (sameSheet ? hash : "");
     if (kind === "push" || search !== window.location.search || then !== name || back !== pushed)
-      write(kind, { name, pushed, scroll: another ? 0 : scroll }, url);
+      write(kind, { name, pushed, scroll: place }, url);
     if (was?.question !== question) keep(name, search, { drawing: question.drawing, image: question.image });
-    if (another) window.scrollTo({ top: 0, behavior: "instant" });
+    if (another) {
+      forgetScroll();
+      window.scrollTo({ top: 0, behavior: "instant" });
+    }
   }, [page]);
 
   // The drawing travels in the address, so that a copied link carries it. The fragment is never sent to the server.
@@ -133,31 +138,18 @@ export function usePage([address, kept]: Beginning): [Page, Dispatch<Step>] {
   return [page, dispatch];
 }
 
-/** After a reload or Back: scrolls to where the entry was left, as soon as enough pictures are there, unless the user moves first. */
+/** After a reload or Back: scrolls to where the entry was left. */
 function useScrollBack(): void {
   useEffect(() => {
-    let stop = (): void => undefined;
+    let stop = scrollBack(present().scroll ?? 0);
     const begin = (): void => {
       stop();
-      const { scroll = 0 } = present();
-      const reach = (): void => {
-        window.scrollTo({ top: scroll, behavior: "instant" });
-        if (Math.abs(window.scrollY - scroll) < 2) stop();
-      };
-      const growth = new ResizeObserver(reach);
-      const gestures = ["wheel", "pointerdown", "keydown"] as const;
-      stop = () => {
-        growth.disconnect();
-        for (const gesture of gestures) window.removeEventListener(gesture, stop, { capture: true });
-      };
-      for (const gesture of gestures) window.addEventListener(gesture, stop, { capture: true, passive: true });
-      growth.observe(document.body);
-      reach();
+      stop = scrollBack(present().scroll ?? 0);
     };
-    begin();
     window.addEventListener("popstate", begin);
     return () => {
       stop();
+      forgetScroll();
       window.removeEventListener("popstate", begin);
     };
   }, []);

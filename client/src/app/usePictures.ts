@@ -1,9 +1,9 @@
-import { type Dispatch, useCallback, useEffect, useMemo } from "react";
+import { type Dispatch, useCallback, useEffect, useMemo, useState } from "react";
 import { useSpeech } from "../i18n";
 import { baseName } from "../i18n/format";
 import { api, storedAt } from "../server/client";
 import { fileOf, kindOfFile, pictureMark, smallPhoto } from "../sketch/render";
-import type { Pasted } from "../sketch/strokes";
+import type { Mark, Pasted } from "../sketch/strokes";
 import type { Question, Step } from "./question";
 
 /** What a dragged result carries: its id. */
@@ -13,10 +13,12 @@ const SERVER_ONLY = /\.(heic|heif|tiff?|jxl|avif)$/i; // photos that the server 
 const AGAINST = -0.5; // as the server weighs "without"
 
 export interface Pictures {
+  /** The photo or drawing that the page last told apart by itself: it may be wrong. */
+  guessed: File | Mark | null;
   /** A picture of the user's: a drawing goes onto the sheet, a photo is searched for. */
   take: (file: File) => Promise<void>;
   /** A photo, whatever it looks like. */
-  takePhoto: (file: File) => Promise<void>;
+  takePhoto: (file: File) => Promise<unknown>;
   /** The picture at an address, as far as the browser may read it. */
   takeAddress: (address: string) => Promise<void>;
   /** A picture of the library as part of the question: like it, or not like it. */
@@ -52,15 +54,14 @@ export function usePictures(
 ): Pictures {
   const { t } = useSpeech();
   const { like, strengths } = question;
+  const [guessed, setGuessed] = useState<File | Mark | null>(null);
 
   const takePhoto = useCallback(
     async (file: File) => {
-      try {
-        dispatch({ type: "ask", parts: { image: await smallPhoto(file) } });
-      } catch {
-        if (SERVER_ONLY.test(file.name)) dispatch({ type: "ask", parts: { image: file } });
-        else say(t("sketch.unreadable"));
-      }
+      const image = await smallPhoto(file).catch(() => (SERVER_ONLY.test(file.name) ? file : null));
+      if (image) dispatch({ type: "ask", parts: { image } });
+      else say(t("sketch.unreadable"));
+      return image;
     },
     [dispatch, say, t],
   );
@@ -68,8 +69,13 @@ export function usePictures(
   const take = useCallback(
     async (file: File) => {
       const kind = await kindOfFile(file).catch(() => "photo" as const);
-      if (kind === "photo") await takePhoto(file);
-      else dispatch({ type: "draw", change: { type: "add", mark: await pictureMark(file) } });
+      if (kind === "photo") {
+        setGuessed(await takePhoto(file));
+        return;
+      }
+      const mark = await pictureMark(file);
+      setGuessed(mark);
+      dispatch({ type: "draw", change: { type: "add", mark } });
     },
     [dispatch, takePhoto],
   );
@@ -147,7 +153,7 @@ export function usePictures(
   }, [take, takeAddress]);
 
   return useMemo(
-    () => ({ take, takePhoto, takeAddress, takeStored, toSheet, toPhoto }),
-    [take, takePhoto, takeAddress, takeStored, toSheet, toPhoto],
+    () => ({ guessed, take, takePhoto, takeAddress, takeStored, toSheet, toPhoto }),
+    [guessed, take, takePhoto, takeAddress, takeStored, toSheet, toPhoto],
   );
 }

@@ -104,7 +104,7 @@ export const en = {
   "sketch.zoom": "Zoom",
   "sketch.zoom.in": "Larger",
   "sketch.zoom.out": "Smaller",
-  "sketch.zoom.whole": "The whole sheet",
+  "sketch.zoom.whole": "{share}, show the whole sheet",
   "sketch.trace": "Trace a photo",
   "sketch.trace.how": "Lay a photo under the sheet. It is not sent.",
   "sketch.trace.end": "Take the photo away",

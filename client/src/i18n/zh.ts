@@ -104,7 +104,7 @@ export const zh: Catalogue = {
     "sketch.zoom": "缩放",
     "sketch.zoom.in": "放大",
     "sketch.zoom.out": "缩小",
-    "sketch.zoom.whole": "整张画板",
+    "sketch.zoom.whole": "{share}，显示整张画板",
     "sketch.trace": "描摹照片",
     "sketch.trace.how": "把照片垫在画板下面。照片不会被发送。",
     "sketch.trace.end": "移走照片",

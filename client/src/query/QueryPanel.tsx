@@ -207,6 +207,12 @@ export function QueryPanel({ collection, question, dispatch, hasSketch, pictures
                   onDrop={() => ask({ image: null })}
                 />
               )}
+              {pictures.guessed !== null && pictures.guessed === image && (
+                <Pill onClick={() => void pictures.toSheet(image)}>{t("pictures.to.drawing")}</Pill>
+              )}
+              {picture && pictures.guessed === picture && (
+                <Pill onClick={() => void pictures.toPhoto(picture)}>{t("pictures.to.photo")}</Pill>
+              )}
               {like !== null && (
                 <LikeChip
                   collection={collection}

@@ -1,4 +1,5 @@
 import { type KeyboardEvent, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { wantedScroll } from "../app/scrolling";
 import { useSpeech } from "../i18n";
 import type { Hit, Picture } from "../server/types";
 import { Button } from "../ui/Button";
@@ -43,6 +44,7 @@ interface Props {
 export function Grid({ answers, shown, layout, width, loading, selection, viewed, onOpen }: Props) {
   const { t, explain } = useSpeech();
   const { outdated, hasMore, moreBusy, moreProblem, more } = answers;
+  const waiting = shown !== answers.shown; // the answer is there, its thumbnails are not: the list's end means nothing yet
   const list = useRef<HTMLUListElement>(null);
   const gone = useRef<HTMLDivElement>(null);
   const end = useRef<HTMLDivElement>(null);
@@ -100,14 +102,14 @@ export function Grid({ answers, shown, layout, width, loading, selection, viewed
 
   useEffect(() => {
     const element = end.current;
-    if (!element || !hasMore || moreProblem) return;
+    if (!element || !hasMore || moreProblem || waiting) return;
     // A busy browser hands over several observations at once; the last one is how things are.
     const observer = new IntersectionObserver((entries) => entries.at(-1)?.isIntersecting && more(), {
       rootMargin: "800px",
     });
     observer.observe(element);
     return () => observer.disconnect();
-  }, [hasMore, more, moreProblem]);
+  }, [hasMore, more, moreProblem, waiting]);
   useEffect(() => {
     if (!toEnd || moreProblem) return;
     if (hasMore) {
@@ -147,7 +149,7 @@ export function Grid({ answers, shown, layout, width, loading, selection, viewed
           return at;
       }
     };
-    if (event.key === "x") choose(id, event.shiftKey);
+    if (event.key === "x" && !ends) choose(id, event.shiftKey);
     else if (event.key === "Escape" && chosen.size > 0) selection.clear();
     else {
       const target = aim();
@@ -182,14 +184,14 @@ export function Grid({ answers, shown, layout, width, loading, selection, viewed
       ) : (
         <div className={cx(styles.stack, outdated && styles.outdated)}>
           <div ref={gone} className={styles.gone} aria-hidden="true" inert />
+          {heads.map(({ title, top }) =>
+            top > to || top < from ? null : (
+              <h2 key={`${title} ${top}`} className={styles.day} style={{ top }}>
+                {title}
+              </h2>
+            ),
+          )}
           <ul ref={list} className={styles.tiles} style={{ height }} aria-label={t("results")}>
-            {heads.map(({ title, top }) =>
-              top > to || top < from ? null : (
-                <li key={`${title} ${top}`} className={styles.day} style={{ top }} role="presentation">
-                  <h2>{title}</h2>
-                </li>
-              ),
-            )}
             {near.map((place) => (
               <Tile
                 key={place.item.id}
@@ -241,7 +243,8 @@ function useAnchor(
     const hidden = covered() - top; // so much of the list lies above the window
     if (hidden <= 0) return;
     if (asked !== question) {
-      window.scrollBy({ top: -hidden - MARGIN });
+      // Unless it was left somewhere else, and the browser went back to it.
+      window.scrollTo({ top: wantedScroll() ?? window.scrollY - hidden - MARGIN, behavior: "instant" });
       return;
     }
     const [seen] = within(old, hidden, hidden);

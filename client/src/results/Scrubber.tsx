@@ -56,11 +56,11 @@ export function Scrubber({ list, heads, height, more }: Props) {
 
   if (!long) return null;
   const railHeight = rail.current?.clientHeight ?? 600;
-  const marks: { title: string; share: number }[] = [];
-  for (const { title, top } of heads) {
+  const marks: { mark: string; share: number }[] = [];
+  for (const { mark, top } of heads) {
     const at = top / height;
     const last = marks.at(-1);
-    if (!last || (at - last.share) * railHeight >= APART) marks.push({ title, share: at });
+    if (!last || (mark !== last.mark && (at - last.share) * railHeight >= APART)) marks.push({ mark, share: at });
   }
   const date = dateAt(heads, share * Math.max(0, height - window.innerHeight) + 40);
   return (
@@ -99,9 +99,9 @@ export function Scrubber({ list, heads, height, more }: Props) {
         event.preventDefault();
       }}
     >
-      {marks.map((mark) => (
-        <span key={mark.title + mark.share} className={styles.mark} style={{ top: `${mark.share * 100}%` }}>
-          {mark.title}
+      {marks.map(({ mark, share: at }) => (
+        <span key={mark + at} className={styles.mark} style={{ top: `${at * 100}%` }}>
+          {mark}
         </span>
       ))}
       <span className={styles.thumb} style={{ top: `${share * 100}%` }}>

@@ -28,6 +28,9 @@ export interface TileActions {
   focus: (id: number) => void;
 }
 
+// A result is dragged into the question; where there are only fingers, a long press chooses it instead.
+const DRAGS = window.matchMedia("(any-pointer: fine)").matches;
+
 interface Props {
   place: Place<Picture | Hit>;
   /** Pictures of the answer, null while more may follow. */
@@ -124,6 +127,7 @@ function TilePlain({ place, total, best, entry, chosen, choosing, actions }: Pro
       className={cx(styles.tile, chosen && styles.chosen, choosing && styles.choosing)}
       draggable={MOUSE} // a long touch chooses
       style={{ width, height, transform: `translate(${left}px, ${top}px)` }}
+      draggable={!choosing && DRAGS}
       aria-setsize={total ?? -1}
       aria-posinset={index + 1}
       data-tile={id}

@@ -42,5 +42,9 @@ export function byDate<T extends Dated>(items: readonly T[], title: (key: string
   const crumbs = months.length > 1 && items.length / months.length < RUN;
   const by: By = crumbs || items.every((item) => item.taken_at === null) ? "day" : "month";
   const parts = by === "month" ? months : runs(items, dayOf);
-  return parts.map(({ key, items: part }) => ({ title: title(key, by), items: part }));
+  return parts.map(({ key, items: part }) => ({
+    title: title(key, by),
+    ...(by === "month" && { mark: key.slice(0, 4) }),
+    items: part,
+  }));
 }

@@ -36,19 +36,15 @@ function seenAt({ node, place }: Shown): Box {
 }
 
 /** Lays what was seen at a place below the list until everything else has come to rest. */
-function leave(node: HTMLElement, at: { left: number; top: number }, below: HTMLElement): void {
-  node.style.transform = move(at);
+function leave(node: HTMLElement, at: Box, below: HTMLElement): void {
+  // A mere picture: without what lies on it or under it.
+  for (const part of node.querySelectorAll(":scope > :not([data-id])")) part.remove();
+  for (const attribute of ["data-tile", "data-score"]) node.removeAttribute(attribute);
+  Object.assign(node.style, { transform: move(at), width: `${at.width}px`, height: `${at.height}px` });
   below.append(node);
   const faded = node.animate([{ opacity: 1 }, { opacity: 1, offset: 0.8 }, { opacity: 0 }], GLIDE_MS);
   faded.onfinish = () => node.remove();
   faded.oncancel = () => node.remove();
-}
-
-/** A tile as a mere picture. */
-function imageOf(node: HTMLElement): HTMLElement {
-  const copy = node.cloneNode(true) as HTMLElement;
-  for (const attribute of ["data-tile", "data-score"]) copy.removeAttribute(attribute);
-  return copy;
 }
 
 /** Moves nothing where the user wants no motion. `below` takes what has left the answer until it has faded. */
@@ -65,7 +61,8 @@ export function glide(before: Snapshot, now: Snapshot, below: HTMLElement): void
       if (from.left === place.left && from.top + shift === place.top && from.width === place.width) continue;
       for (const animation of node.getAnimations()) if (animation.id === "glide") animation.cancel();
       // A hole would be as bright as the page: what was there stays below until something comes.
-      if (visible(from, before.top)) leave(imageOf(node), { left: from.left, top: from.top + shift }, below);
+      if (visible(from, before.top))
+        leave(node.cloneNode(true) as HTMLElement, { ...from, top: from.top + shift }, below);
       const scale = `scale(${from.width / place.width}, ${from.height / place.height})`;
       const start = `${move({ left: from.left, top: from.top + shift })} ${scale}`;
       const glided = node.animate([{ transform: start }, { transform: move(place) }], {
@@ -81,6 +78,6 @@ export function glide(before: Snapshot, now: Snapshot, below: HTMLElement): void
   }
   for (const [id, { node, place }] of before.tiles) {
     if (now.tiles.has(id) || node.isConnected || !visible(place, before.top)) continue;
-    leave(node, { left: place.left, top: place.top + shift }, below);
+    leave(node, { ...place, top: place.top + shift }, below);
   }
 }

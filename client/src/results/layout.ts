@@ -12,6 +12,8 @@ export const targetHeight = (width: number): number => (width < 520 ? 128 : widt
 
 export interface Section<T> {
   title: string;
+  /** What a rail calls it, where there is little room: several sections may share one. */
+  mark?: string;
   items: readonly T[];
 }
 
@@ -28,6 +30,7 @@ export interface Place<T> {
 
 export interface Head {
   title: string;
+  mark: string;
   top: number;
 }
 
@@ -48,10 +51,10 @@ export function layOut<T extends { width: number; height: number }>(
   const target = targetHeight(width);
   let top = 0;
   let row = 0;
-  for (const { title, items } of sections) {
+  for (const { title, mark = title, items } of sections) {
     if (title) {
       if (heads.length > 0) top += SECTION_GAP;
-      heads.push({ title, top });
+      heads.push({ title, mark, top });
       top += HEAD;
     }
     for (const { boxes, height } of justify(items, width, target, GAP) as Row<T>[]) {

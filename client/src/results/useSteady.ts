@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "react";
 import { ready } from "./thumbs";
 import type { Shown } from "./useAnswers";
 
-const PATIENCE_MS = 1200; // an answer waits so long for its thumbnails: on a slow network or machine
+const PATIENCE_MS = 2500; // an answer waits so long for its thumbnails: on a slow network or machine
 
 /**
  * The answer to show: another one takes its place when what of it is seen at first can be painted at once. `urlsOf`: those thumbnails.

@@ -70,6 +70,7 @@ export function SketchPad({ drawing, onChange, onPicture }: Props) {
   const [penSeen, setPenSeen] = useState(false);
   const [tracing, setTracing] = useState<string | null>(null); // address of the photo under the sheet
   const { marks } = drawing;
+  const enlarged = view.scale > 1;
 
   const show = useCallback(() => {
     frame.current = 0;
@@ -137,15 +138,20 @@ export function SketchPad({ drawing, onChange, onPicture }: Props) {
     const sheet = canvas.current;
     if (!sheet) return;
     const onWheel = (event: WheelEvent): void => {
-      if (!event.ctrlKey) return; // trackpads tell a pinch that way; a plain wheel scrolls the page
-      event.preventDefault();
       const box = sheet.getBoundingClientRect();
+      if (!event.ctrlKey) {
+        if (!enlarged) return; // it scrolls the page
+        event.preventDefault();
+        setView((now) => moved(now, -event.deltaX / box.width, -event.deltaY / box.height));
+        return;
+      }
+      event.preventDefault(); // trackpads tell a pinch that way
       const [u, v] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
       setView((now) => zoomed(now, Math.exp(-event.deltaY / 200), u, v));
     };
     sheet.addEventListener("wheel", onWheel, { passive: false });
     return () => sheet.removeEventListener("wheel", onWheel);
-  }, []);
+  }, [enlarged]);
 
   useEffect(() => () => void (tracing && URL.revokeObjectURL(tracing)), [tracing]);
 
@@ -161,8 +167,10 @@ export function SketchPad({ drawing, onChange, onPicture }: Props) {
     const coalesced = native.getCoalescedEvents?.() ?? [];
     for (const one of coalesced.length > 0 ? coalesced : [native]) {
       const [x, y] = pointOf(one);
+      if (now.met)
+        for (const mark of touched(marks, now.mark.points.at(-1) ?? [x, y], [x, y], now.mark.size / 2))
+          now.met.add(mark);
       now.mark.points.push([x, y, one.pressure || 0.5]);
-      if (now.met) for (const mark of touched(marks, [x, y], now.mark.size / 2)) now.met.add(mark);
     }
     now.farthest = Math.max(now.farthest, Math.hypot(event.clientX - now.from.x, event.clientY - now.from.y));
     if (now.met?.size) settle(marks.filter((mark) => !now.met?.has(mark)));

@@ -183,7 +183,7 @@ function More(props: MoreProps) {
         <Button small aria-label={t("sketch.zoom.out")} onClick={() => onZoom(1 / 1.5)}>
           {"−"}
         </Button>
-        <Button small aria-label={t("sketch.zoom.whole")} onClick={() => onZoom(0)}>
+        <Button small aria-label={t("sketch.zoom.whole", { share: percent(scale) })} onClick={() => onZoom(0)}>
           {percent(scale)}
         </Button>
         <Button small aria-label={t("sketch.zoom.in")} onClick={() => onZoom(1.5)}>

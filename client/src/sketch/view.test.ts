@@ -35,9 +35,14 @@ describe("the eraser of whole strokes", () => {
   const marks = [line(100), line(110), line(200), line(100, "eraser")];
 
   it("takes strokes that it touches anywhere between their points", () => {
-    expect(touched(marks, [200, 102], 2)).toEqual([marks[0]]);
-    expect(touched(marks, [200, 105], 4)).toEqual([marks[0], marks[1]]);
-    expect(touched(marks, [90, 200], 5)).toEqual([]);
-    expect(touched([{ ...line(50), points: [[5, 5, 1]] } as Mark], [6, 6], 1)).toHaveLength(1);
+    expect(touched(marks, [200, 102], [200, 102], 2)).toEqual([marks[0]]);
+    expect(touched(marks, [200, 105], [200, 105], 4)).toEqual([marks[0], marks[1]]);
+    expect(touched(marks, [90, 200], [90, 200], 5)).toEqual([]);
+    expect(touched([{ ...line(50), points: [[5, 5, 1]] } as Mark], [6, 6], [6, 6], 1)).toHaveLength(1);
+  });
+
+  it("misses none between two points of a quick hand", () => {
+    expect(touched(marks, [150, 160], [180, 260], 3)).toEqual([marks[2]]);
+    expect(touched(marks, [150, 20], [180, 300], 3)).toHaveLength(3);
   });
 });

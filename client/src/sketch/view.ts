@@ -36,21 +36,27 @@ export function zoomed(view: View, factor: number, u = 0.5, v = 0.5): View {
 export const moved = (view: View, du: number, dv: number): View =>
   within({ ...view, x: view.x - (du * SIDE) / view.scale, y: view.y - (dv * SIDE) / view.scale });
 
-function distance([px, py]: Point | readonly [number, number], [ax, ay]: Point, [bx, by]: Point): number {
+type Place = readonly [x: number, y: number, ...rest: unknown[]];
+
+function distance([px, py]: Place, [ax, ay]: Point, [bx, by]: Point): number {
   const [dx, dy] = [bx - ax, by - ay];
   const length = dx * dx + dy * dy;
   const t = length === 0 ? 0 : Math.min(1, Math.max(0, ((px - ax) * dx + (py - ay) * dy) / length));
   return Math.hypot(px - ax - t * dx, py - ay - t * dy);
 }
 
-/** The strokes of the pen that come within `radius` of a point, all in sheet units. */
-export const touched = (
-  marks: readonly Mark[],
-  point: readonly [x: number, y: number],
-  radius: number,
-): readonly Mark[] =>
-  marks.filter((mark) => {
+/** The strokes of the pen that come within `radius` of a way between two points, all in sheet units. */
+export function touched(marks: readonly Mark[], from: Place, to: Place, radius: number): readonly Mark[] {
+  const steps = Math.max(1, Math.ceil(Math.hypot(to[0] - from[0], to[1] - from[1]) / radius));
+  const way = Array.from({ length: steps + 1 }, (_, k): Place => {
+    const share = k / steps;
+    return [from[0] + (to[0] - from[0]) * share, from[1] + (to[1] - from[1]) * share];
+  });
+  return marks.filter((mark) => {
     if (mark.kind !== "pen") return false;
     const reach = radius + mark.size / 2;
-    return mark.points.some((to, k) => distance(point, mark.points[k - 1] ?? to, to) <= reach);
+    return mark.points.some((point, k) =>
+      way.some((place) => distance(place, mark.points[k - 1] ?? point, point) <= reach),
+    );
   });
+}

@@ -112,6 +112,22 @@ export function useZoom(
     return () => element.removeEventListener("wheel", onWheel);
   }, [stage, set, fromMiddle]);
 
+  const zoomedIn = view.scale > 1;
+  useEffect(() => {
+    const element = stage.current;
+    if (!element) return;
+    // What is ours here must not become a gesture of the browser, too: after the fling of a swipe it would swallow the next tap.
+    const onMove = (event: TouchEvent): void => {
+      const [finger] = event.touches;
+      const from = began.current?.at;
+      if (!event.cancelable || !finger || !from) return;
+      const across = Math.abs(finger.clientX - from.x) >= Math.abs(finger.clientY - from.y);
+      if (zoomedIn || event.touches.length > 1 || across) event.preventDefault();
+    };
+    element.addEventListener("touchmove", onMove, { passive: false });
+    return () => element.removeEventListener("touchmove", onMove);
+  }, [stage, zoomedIn]);
+
   const onButton = (event: PointerEvent | React.MouseEvent): boolean =>
     event.target instanceof Element && event.target.closest("button, a") !== null;
 

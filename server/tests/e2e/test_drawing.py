@@ -92,7 +92,7 @@ def test_zoomed_sheet_is_drawn_on_where_the_pen_is_and_sent_whole(site: Site, pa
     columns = np.nonzero(ink.any(axis=0))[0]
     assert ink.any(axis=1)[254:258].all()
     assert columns.min() / 512 == pytest.approx(0.278, abs=0.02) and columns.max() / 512 == pytest.approx(0.722, abs=0.02)
-    more(page, "The whole sheet")
+    more(page, "225%, show the whole sheet")
     expect(sheet(page)).to_have_attribute("data-scale", "1.00")
     box = sheet(page).bounding_box()
     assert box is not None

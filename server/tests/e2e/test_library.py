@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import IMPORT_S, Site, ask
-from tests.e2e.hands import job, open_library, tile, tiles, words
+from tests.e2e.hands import job, open_library, results, tile, tiles, words
 
 pytestmark = pytest.mark.e2e
 
@@ -146,3 +147,106 @@ def test_collection_is_made_and_dropped(site: Site, page: Page) -> None:
     panel.get_by_role("button", name="Drop", exact=True).click()
     expect(panel.get_by_role("button", name="Drop short_lived")).to_have_count(0)
     assert ask("GET", f"{site.api}/api/v1/collections/short_lived")[0] == 404
+    panel.get_by_role("button", name="Drop tsir").click()
+    expect(panel).to_contain_text("Uploaded ones are deleted")
+    panel.get_by_role("button", name="Keep").click()
+
+
+def trip(folder: Path) -> Path:
+    """A folder of two pictures, one of them deeper, and what lies beside pictures."""
+    (folder / "trip" / "day").mkdir(parents=True)
+    picture(folder / "trip" / "sea.png", "navy")
+    picture(folder / "trip" / "day" / "wood.png", "olive")
+    (folder / "trip" / "notes.txt").write_text("what we did")
+    (folder / "trip" / ".hidden.png").write_text("a system's own")
+    return folder / "trip"
+
+
+def test_dropped_folder_is_imported_to_the_end(site: Site, page: Page, tmp_path: Path) -> None:
+    folder = trip(tmp_path)
+    page.goto(site.gui)
+    panel = new_collection(page, "dropped")
+    panel.get_by_role("button", name="Close").click()
+    expect(panel).to_have_count(0)
+    devtools = page.context.new_cdp_session(page)
+
+    def drag(kind: str, x: float, y: float) -> None:
+        data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+        devtools.send("Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": data})
+
+    drag("dragEnter", 700, 500)
+    drag("dragOver", 700, 500)
+    target = page.get_by_text("Add to “dropped”")
+    expect(target).to_be_visible()
+    box = target.bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    drag("dragOver", x, y)
+    drag("drop", x, y)
+    newest = job(page)
+    expect_done(newest)
+    expect(newest).to_contain_text("2 pictures added")
+    expect(newest.get_by_role("button", name="could not be used")).to_have_count(0)
+
+
+def test_chosen_folder_is_uploaded(site: Site, page: Page, tmp_path: Path) -> None:
+    page.goto(site.gui)
+    panel = new_collection(page, "chosen")
+    panel.get_by_role("tab", name="Files").click()
+    with page.expect_file_chooser() as chooser:
+        panel.get_by_role("button", name="Choose a folder").click()
+    chooser.value.set_files(trip(tmp_path))
+    newest = job(panel)
+    expect_done(newest)
+    expect(newest).to_contain_text("2 pictures added")
+
+
+def test_import_that_brought_nothing_does_not_end_well(site: Site, page: Page, tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("this is no picture")
+    page.goto(site.gui)
+    panel = new_collection(page, "nothing")
+    panel.get_by_role("tab", name="Files").click()
+    page.get_by_label("Pictures or zips to upload").set_input_files(tmp_path / "text.jpg")
+    newest = job(panel)
+    expect(newest).to_have_attribute("data-outcome", "none")
+    expect(newest).to_contain_text("Nothing could be used")
+    expect(newest).not_to_contain_text("Done")
+    expect(newest.get_by_role("button", name="1 could not be used")).to_be_visible()
+
+
+def upload(site: Site, collection: str, *paths: Path) -> None:
+    """An import that somebody else starts."""
+    files = [("files", (path.name, path.read_bytes(), "image/png")) for path in paths]
+    assert httpx.post(f"{site.api}/api/v1/collections/{collection}/imports", files=files).status_code == 202
+
+
+def test_import_started_elsewhere_is_seen_without_a_touch(site: Site, page: Page, tmp_path: Path) -> None:
+    page.goto(site.gui)
+    panel = new_collection(page, "elsewhere")
+    panel.get_by_role("tab", name="Files").click()
+    page.get_by_label("Pictures or zips to upload").set_input_files(picture(tmp_path / "own.png", "red"))
+    expect_done(job(panel))
+    panel.get_by_role("button", name="Close").click()
+    expect(tiles(page)).to_have_count(1)
+    upload(site, "elsewhere", picture(tmp_path / "others.png", "teal"))
+    expect(tiles(page)).to_have_count(2)
+    expect(page.get_by_role("button", name=re.compile(r"^elsewhere 2$"))).to_be_visible()
+
+
+def test_end_of_an_import_leaves_the_list_where_it_was(site: Site, page: Page, tmp_path: Path) -> None:
+    assert site.load("long_list") >= 100
+    page.goto(f"{site.gui}/?in=long_list")
+    status = page.get_by_test_id("status")
+    for shown in ("40 pictures shown", "80 pictures shown", re.compile(r"(100|120) pictures shown")):
+        expect(status).to_have_text(shown)
+        page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    seen = results(page).last
+    expect(seen).to_be_in_viewport()
+    place = seen.bounding_box()
+    name = seen.get_attribute("data-id")
+    upload(site, "long_list", picture(tmp_path / "late.png", "purple"))
+    expect(status).to_have_text(re.compile(r"(101|121) pictures shown"))
+    expect(results(page).last).to_have_attribute("data-id", name or "")
+    now = results(page).last.bounding_box()
+    assert place and now and now["y"] == pytest.approx(place["y"], abs=260), "at most by what the row itself has changed"
+    expect(results(page).last).to_be_in_viewport()

@@ -67,7 +67,6 @@ def test_dropped_drawing_goes_onto_the_sheet_and_one_click_makes_a_photo_of_it(s
     drop_file(page, sheet(page), drawing_in(tmp_path), "image/png")
     expect_marks(page, 1)
     assert set(asked(page)) == {"sketch", "limit"}
-    ingredient(page, "sketch").get_by_role("button", name="Drawing", exact=True).click()
     page.get_by_role("button", name="It is a photo").click()
     expect_marks(page, 0)
     assert set(asked(page, "form => form.has('image')")) == {"image", "limit"}

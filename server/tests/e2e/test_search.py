@@ -344,3 +344,12 @@ def test_dark_theme_is_followed_and_can_be_chosen(site: Site, browser: Browser, 
         assert page.evaluate(ground) != dark
         page.reload()
         expect(page.get_by_role("button", name="Dark theme")).to_be_visible()
+
+
+def test_scripts_and_styles_arrive_compressed(site: Site, page: Page) -> None:
+    encodings: dict[str, str] = {}
+    page.on("response", lambda answer: encodings.update({answer.url: answer.headers.get("content-encoding", "")}))
+    page.goto(site.gui)
+    expect(tiles(page).first).to_be_visible()
+    sent = {url: how for url, how in encodings.items() if "/assets/index-" in url}
+    assert len(sent) == 2 and set(sent.values()) <= {"br", "gzip"}

@@ -108,8 +108,6 @@ function useLongPress(choose: () => void) {
   };
 }
 
-const MOUSE = window.matchMedia("(hover: hover)").matches;
-
 function TilePlain({ place, total, best, entry, chosen, choosing, actions }: Props) {
   const speech = useSpeech();
   const { item: picture, index, left, top, width, height } = place;
@@ -125,7 +123,6 @@ function TilePlain({ place, total, best, entry, chosen, choosing, actions }: Pro
   return (
     <li
       className={cx(styles.tile, chosen && styles.chosen, choosing && styles.choosing)}
-      draggable={MOUSE} // a long touch chooses
       style={{ width, height, transform: `translate(${left}px, ${top}px)` }}
       draggable={!choosing && DRAGS}
       aria-setsize={total ?? -1}

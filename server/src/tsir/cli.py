@@ -72,9 +72,9 @@ def configured(**flags: Any) -> Settings:
 
 def _working(settings: Settings) -> Settings:
     """For commands that finish: warnings only, unless more was asked for."""
-    from tsir.commands.terminal import start_logging
+    from tsir import logs
 
-    start_logging(settings.model_copy(update={"log_level": "WARNING"}) if settings.log_level == "INFO" else settings)
+    logs.start(settings.model_copy(update={"log_level": "WARNING"}) if settings.log_level == "INFO" else settings)
     return settings
 
 

@@ -264,6 +264,34 @@ def check(
 
 
 @app.command()
+def doctor(
+    data_dir: DataDir = None,
+    host: Host = None,
+    port: Port = None,
+    client_port: ClientPort = None,
+    image_roots: ImageRoots = None,
+    model: Model = None,
+    weights: Weights = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at settings, ports, disks, stores, weights and folders, and say what to do about what is wrong."""
+    from tsir.commands import doctor as command
+
+    settings = configured(
+        data_dir=data_dir,
+        host=host,
+        port=port,
+        client_port=client_port,
+        image_roots=image_roots,
+        model=model,
+        weights=weights,
+        device=device,
+    )
+    _finish(command.examine(_working(settings), as_json=as_json))
+
+
+@app.command()
 def reencode(
     name: Annotated[str, typer.Argument(help="Collection.")],
     encoder: Annotated[str, typer.Option(help="lite, task-former or open_clip:ARCH/TAG.")],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import re
@@ -18,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tsir.api.door import Door, Session
 from tsir.api.problems import defect, tsir_problem
-from tsir.errors import Forbidden, TooLarge, TsirError
+from tsir.errors import Forbidden, StoreUnavailable, TooLarge, TsirError
 from tsir.logs import request_id
 from tsir.settings import Settings, is_loopback
 
@@ -143,6 +144,11 @@ class Guard:
             await self.app(scope, self._limited(scope, receive), answer)
         except TsirError as error:
             await tsir_problem(scope, error)(scope, receive, answer)
+        except asyncio.CancelledError:
+            if status:
+                raise
+            # Only a server that stops calls off what it was asked; the web server would answer 500 for it.
+            await tsir_problem(scope, StoreUnavailable("The server is stopping; ask again when it is back."))(scope, receive, answer)
         except Exception:
             response = defect(scope)
             if status:  # too late for another answer: break the connection off, so that half an answer does not look whole

@@ -26,10 +26,11 @@ from tsir.app import create_app
 from tsir.commands import remote
 from tsir.commands.terminal import SHOWN_FAILURES, following, say, summary
 from tsir.encoders.base import Encoder
-from tsir.errors import Conflict, Forbidden, InvalidInput, NotFound, StoreUnavailable, TsirError
+from tsir.errors import Conflict, InvalidInput, NotFound, StoreUnavailable, TsirError
 from tsir.jobs.model import Job
 from tsir.services.collections import ensured
 from tsir.services.imports import submit_folder
+from tsir.services.opening import refuse_open
 from tsir.services.views import JobOut
 from tsir.settings import Settings, is_loopback
 
@@ -72,17 +73,6 @@ def serve(
         else:
             shown = url
         asyncio.run(_Site(settings, app, servers, shown, url, reach(settings, servers), token, images, samples).run())
-
-
-def refuse_open(settings: Settings) -> None:
-    """Raise Forbidden for a server that everybody could change, unless that is meant."""
-    if settings.local or settings.keys or settings.allow_open:
-        return
-    where = f"PUBLISH={settings.publish}" if settings.publish else f"HOST={settings.host}"
-    raise Forbidden(
-        f"{where} lets other computers in, and without a key everyone there could see, change and delete everything. "
-        "Set API_KEYS=some-long-secret, which the browser then asks for. If everyone is meant to, set ALLOW_OPEN=yes."
-    )
 
 
 def reach(settings: Settings, servers: list[_Server]) -> list[str]:

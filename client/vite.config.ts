@@ -7,6 +7,8 @@ const api = process.env.API_UPSTREAM ?? "http://127.0.0.1:5000";
 
 export default defineConfig({
   plugins: [react(), precompress()],
+  // Parts are named relative to the page's <base>, which the server writes: the page may lie below a proxy's path.
+  base: "./",
   // light-dark(), the popover API and container units must reach the browser as they are: the substitutes of older targets do not nest.
   build: { target: ["chrome123", "edge123", "firefox125", "safari17.5"] },
   server: {

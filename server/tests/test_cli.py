@@ -31,7 +31,19 @@ Tsir = Callable[..., Result]
 @pytest.fixture
 def tsir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tsir:
     """Runs a command in an empty folder, with the encoder whose vectors can be computed by hand."""
-    for name in ("DATA_DIR", "PORT", "CLIENT_PORT", "HOST", "IMAGE_ROOTS", "MODEL", "WEIGHTS", "API_KEYS", "MILVUS_URI", "DATABASE_URL"):
+    for name in (
+        "DATA_DIR",
+        "PORT",
+        "CLIENT_PORT",
+        "HOST",
+        "IMAGE_ROOTS",
+        "MODEL",
+        "WEIGHTS",
+        "API_KEYS",
+        "ALLOW_OPEN",
+        "MILVUS_URI",
+        "DATABASE_URL",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(registry, "load_encoder", lambda settings: FakeEncoder())
@@ -71,6 +83,7 @@ def test_every_command_explains_itself(tsir: Tsir) -> None:
         "train",
         "embed",
         "check",
+        "doctor",
         "reencode",
         "backup",
         "restore",

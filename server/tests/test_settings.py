@@ -1,10 +1,11 @@
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from tsir.settings import Settings
+from tsir.settings import ApiKey, Settings
 
 
 def fresh(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
@@ -48,3 +49,39 @@ def test_roots_and_keys_are_lists(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 def test_impossible_port_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValidationError, match="port"):
         fresh(monkeypatch, PORT="70000")
+
+
+def test_keys_have_scopes_and_may_be_hashes() -> None:
+    digest = hashlib.sha256(b"secret").hexdigest()
+    for entry, writes in (
+        ("secret", True),
+        ("write:secret", True),
+        ("read:secret", False),
+        (f"sha256:{digest}", True),
+        (f"read:sha256:{digest.upper()}", False),
+    ):
+        key = ApiKey.parse(entry)
+        assert (key.digest.hex(), key.writes) == (digest, writes), entry
+
+
+@pytest.mark.parametrize("entry", ["read:", "write: ", "sha256:abcd", "read:sha256:topsecret"])
+def test_key_that_cannot_be_used_is_refused_and_not_repeated(monkeypatch: pytest.MonkeyPatch, entry: str) -> None:
+    with pytest.raises(ValidationError, match="has an entry") as error:
+        fresh(monkeypatch, API_KEYS=f"other-key,{entry}")
+    assert "other-key" not in str(error.value) and "topsecret" not in str(error.value)
+
+
+def test_path_of_a_proxy_is_tidied_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given, meant in (("", ""), ("/", ""), ("photos", "/photos"), ("/my/photos/", "/my/photos")):
+        assert fresh(monkeypatch, ROOT_PATH=given).root_path == meant
+    for wrong in ('/"', "/a b", "/a/../b", "/a;b", "https://a.example/"):
+        with pytest.raises(ValidationError, match="such as /photos"):
+            fresh(monkeypatch, ROOT_PATH=wrong)
+
+
+def test_who_reaches_a_container_is_decided_by_where_it_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fresh(monkeypatch).local
+    assert not fresh(monkeypatch, HOST="0.0.0.0").local
+    assert fresh(monkeypatch, HOST="0.0.0.0", PUBLISH="127.0.0.1").local
+    assert not fresh(monkeypatch, HOST="0.0.0.0", PUBLISH="192.0.2.1").local
+    assert not fresh(monkeypatch, HOST="0.0.0.0", PUBLISH="", ALLOW_OPEN="").allow_open

@@ -13,7 +13,9 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 
-from tsir.api import collections, images, img, imports, jobs, search, system
+from tsir.api import collections, images, img, imports, jobs, search, sessions, system
+from tsir.api.door import Door
+from tsir.api.entrance import Entrance
 from tsir.api.guard import Guard, gui_origins
 from tsir.api.metrics import Measure, Metrics
 from tsir.api.problems import add_handlers
@@ -31,8 +33,12 @@ log = logging.getLogger(__name__)
 DESCRIPTION = """Find pictures by drawing and typing.
 
 Errors are `application/problem+json` (RFC 9457); on `/img/*`, `/progress` and `/data` they are `{"status": false, "msg": sentence}`.
-When the server has API keys, send one as `Authorization: Bearer KEY` or `X-API-Key: KEY`. Pictures, thumbnails and job events also take
-it as `?key=KEY`, since `<img>` and `EventSource` cannot send headers. `/health/live` and `/health/ready` need none.
+When the server has API keys, send one as `Authorization: Bearer KEY` or `X-API-Key: KEY`. A key listed as `read:KEY` may look and search;
+what changes anything answers it with 403. A browser signs in once (`POST /api/v1/session`) and then sends a cookie, with pictures,
+thumbnails and job events, too. Those also take the key as `?key=KEY`, which is discouraged: addresses stand in logs.
+`/health/live` and `/health/ready` need no key.
+
+Every answer carries an `X-Request-Id`: the one that was sent, or a new one. The server's log names it.
 """
 
 PROBLEM: dict[str, Any] = {
@@ -56,6 +62,7 @@ def create_app(
     """
 
     metrics = Metrics()
+    door = Door(settings, owner_token)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -81,20 +88,23 @@ def create_app(
         redoc_url=None,
         responses={"default": PROBLEM},
     )
-    for module in (system, collections, imports, images, search, jobs, img):
+    for module in (system, sessions, collections, imports, images, search, jobs, img):
         app.include_router(module.router)
     add_handlers(app)
     # The last one added is the first to see a request: answers of the guard, too, are measured and carry CORS headers.
-    app.add_middleware(Guard, settings=settings, owner_token=owner_token)
+    app.add_middleware(Guard, settings=settings, door=door)
     app.add_middleware(Measure, metrics=metrics)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=gui_origins(settings),
         allow_methods=["*"],
         allow_headers=["*"],
-        expose_headers=["Retry-After", "Location"],
+        # The cookie comes along only from origins that were named; the browser sends it only from the same site anyway.
+        allow_credentials=bool(settings.cors_origins.strip()),
+        expose_headers=["Retry-After", "Location", "X-Request-Id"],
     )
-    _document(app)
+    app.add_middleware(Entrance, root_path=settings.root_path)
+    _document(app, door)
     return app
 
 
@@ -103,7 +113,7 @@ def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def _document(app: FastAPI) -> None:
+def _document(app: FastAPI, door: Door) -> None:
     """Add to the schema what FastAPI cannot know: the shape of errors, and the keys."""
     generate = app.openapi
 
@@ -119,8 +129,9 @@ def _document(app: FastAPI) -> None:
             components["securitySchemes"] = {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": door.cookie, "description": "Of `POST /api/v1/session`."},
             }
-            schema["security"] = [{}, {"bearer": []}, {"header": []}]
+            schema["security"] = [{}, {"bearer": []}, {"header": []}, {"cookie": []}]
             for path in schema["paths"].values():
                 for operation in path.values():
                     operation["responses"].pop("422", None)  # FastAPI's own shape; ours is "default"

@@ -72,9 +72,9 @@ def configured(**flags: Any) -> Settings:
 
 def _working(settings: Settings) -> Settings:
     """For commands that finish: warnings only, unless more was asked for."""
-    from tsir.commands.terminal import start_logging
+    from tsir import logs
 
-    start_logging(settings.model_copy(update={"log_level": "WARNING"}) if settings.log_level == "INFO" else settings)
+    logs.start(settings.model_copy(update={"log_level": "WARNING"}) if settings.log_level == "INFO" else settings)
     return settings
 
 
@@ -261,6 +261,34 @@ def check(
     from tsir.commands import stock
 
     _finish(stock.check(_working(configured(data_dir=data_dir)), repair=repair, as_json=as_json))
+
+
+@app.command()
+def doctor(
+    data_dir: DataDir = None,
+    host: Host = None,
+    port: Port = None,
+    client_port: ClientPort = None,
+    image_roots: ImageRoots = None,
+    model: Model = None,
+    weights: Weights = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at settings, ports, disks, stores, weights and folders, and say what to do about what is wrong."""
+    from tsir.commands import doctor as command
+
+    settings = configured(
+        data_dir=data_dir,
+        host=host,
+        port=port,
+        client_port=client_port,
+        image_roots=image_roots,
+        model=model,
+        weights=weights,
+        device=device,
+    )
+    _finish(command.examine(_working(settings), as_json=as_json))
 
 
 @app.command()

@@ -7,7 +7,11 @@ keep working.
 
 from __future__ import annotations
 
+import hashlib
+import ipaddress
 import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote_plus
@@ -15,11 +19,47 @@ from urllib.parse import quote_plus
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+PREFIX = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
+"""A path under which a proxy shows the whole, such as /photos: nothing that means more than itself in a page, a header or nginx."""
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """A key as a running server remembers it."""
+
+    digest: bytes
+    """SHA-256 of the key."""
+    writes: bool
+    """Whether it may change anything, too."""
+
+    @classmethod
+    def parse(cls, entry: str) -> ApiKey:
+        """`KEY`, `read:KEY` or `write:KEY`, each also with `sha256:HEX` for KEY. Raises ValueError, which does not repeat the entry."""
+        scope, _, rest = entry.partition(":")
+        key = rest.strip() if scope in ("read", "write") else entry
+        if not key:
+            raise ValueError(f"has an entry {scope + ':'!r} without a key: write {scope}:KEY")
+        if not key.startswith("sha256:"):
+            return cls(hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest(), scope != "read")
+        if not re.fullmatch("sha256:[0-9A-Fa-f]{64}", key):
+            raise ValueError(
+                "has an entry sha256:... that is no SHA-256: 64 hex digits are needed, as `printf %s KEY | sha256sum` prints them"
+            )
+        return cls(bytes.fromhex(key.removeprefix("sha256:")), scope != "read")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on is reachable from this machine only."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
 
 class Settings(BaseSettings):
     """All settings of server and command line. Read once at start, then passed along."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True, hide_input_in_errors=True)
 
     # Where things lie
     data_dir: Path = Field(Path("data"), description="Catalog, vectors, uploads, thumbnails and caches. A fresh folder is a fresh library.")
@@ -31,8 +71,15 @@ class Settings(BaseSettings):
     port: int = Field(5000, ge=0, le=65535, description="Port of the API.")
     client_port: int = Field(3000, ge=0, le=65535, description="Port of the GUI.")
     api_keys: SecretStr | None = Field(
-        None, description="Comma-separated keys; when set, every request needs one (Authorization: Bearer KEY or X-API-Key)."
+        None,
+        description="Comma-separated keys; when set, every request needs one. KEY and write:KEY may do everything, read:KEY may look and "
+        "search. Instead of a key, sha256:HEX.",
     )
+    allow_open: bool = Field(False, description="Start without keys although others reach this server: everyone may change everything.")
+    publish: str | None = Field(
+        None, description="Where a container's GUI is published, if not at HOST: 127.0.0.1 means that this machine alone reaches it."
+    )
+    root_path: str = Field("", description="Path under which a proxy shows the whole, such as /photos. X-Forwarded-Prefix says it, too.")
     cors_origins: str = Field("", description="Comma-separated origins that may call the API from a browser. Default: the GUI's own.")
 
     # Model
@@ -77,14 +124,49 @@ class Settings(BaseSettings):
     max_text: int = Field(2000, ge=1, description="Longest query text, characters.")
     thumbnail_bytes: int = Field(5 * 2**30, ge=0, description="Bound of the thumbnail cache on disk.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged.")
+    log_format: Literal["text", "json"] = Field("text", description="json: an object on each line, for programs that collect logs.")
 
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
+    @field_validator("log_format", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("allow_open", mode="before")
+    @classmethod
+    def _empty_is_no(cls, value: object) -> object:
+        return False if value == "" else value
+
+    @field_validator("api_keys")
+    @classmethod
+    def _readable_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        for entry in _entries(value):
+            ApiKey.parse(entry)
+        return value
+
+    @field_validator("root_path")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        path = value.strip().strip("/")
+        if path and not PREFIX.fullmatch(f"/{path}"):
+            raise ValueError("must be a path such as /photos: letters, digits, '-', '.', '_' and '~' between slashes")
+        return f"/{path}" if path else ""
+
     @field_validator(
-        "api_keys", "milvus_uri", "milvus_host", "milvus_token", "database_url", "mysql_host", "upload_path", "weights", mode="before"
+        "publish",
+        "api_keys",
+        "milvus_uri",
+        "milvus_host",
+        "milvus_token",
+        "database_url",
+        "mysql_host",
+        "upload_path",
+        "weights",
+        mode="before",
     )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
@@ -103,9 +185,13 @@ class Settings(BaseSettings):
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The accepted API keys; empty means open."""
-        text = self.api_keys.get_secret_value() if self.api_keys else ""
-        return tuple(key.strip() for key in text.split(",") if key.strip())
+        """The entries of API_KEYS; empty means open."""
+        return _entries(self.api_keys)
+
+    @property
+    def local(self) -> bool:
+        """Whether this machine alone reaches the server."""
+        return is_loopback(self.publish or self.host)
 
     @property
     def vectors_uri(self) -> str:
@@ -131,3 +217,8 @@ class Settings(BaseSettings):
             user = quote_plus(self.mysql_user) + (f":{quote_plus(password)}" if password else "")
             return f"mysql+pymysql://{user}@{self.mysql_host}:{self.mysql_port}/{self.mysql_db}?charset=utf8mb4"
         return f"sqlite:///{self.data_dir.expanduser().resolve() / 'catalog.db'}"
+
+
+def _entries(keys: SecretStr | None) -> tuple[str, ...]:
+    text = keys.get_secret_value() if keys else ""
+    return tuple(key.strip() for key in text.split(",") if key.strip())

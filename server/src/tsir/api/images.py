@@ -49,7 +49,7 @@ async def delete_image(name: CollectionName, id: Id, library: LibraryDep, run: R
 @router.head("/{id}/file", include_in_schema=False)
 @router.get("/{id}/file", response_class=FileResponse, responses=PICTURE_ANSWERS)
 async def read_file(name: CollectionName, id: Id, library: LibraryDep, run: RunDep) -> Response:
-    """The original file. Ranges are served; `?key=` is accepted instead of a header."""
+    """The original file. Ranges are served; `?key=` is accepted; a header or a cookie stands in no log."""
     return await run(lambda: picture(library.collection(name).image(id)))
 
 
@@ -65,7 +65,7 @@ async def read_thumbnail(
     size: Literal["small", "large"] = "small",
     v: Annotated[str | None, Query(max_length=64, description="Content, as in thumbnail_url; makes the answer cacheable for ever.")] = None,
 ) -> Response:
-    """A WebP of at most 256 pixels (small) or a JPEG of at most 768 (large). `?key=` is accepted instead of a header."""
+    """A WebP of at most 256 pixels (small) or a JPEG of at most 768 (large). `?key=` is accepted; a header or a cookie stands in no log."""
     image = await run(lambda: library.collection(name).image(id))
     etag = f'"{image.content_hash[:32]}-{size}"'
     lasting = bool(v) and image.content_hash.startswith(v or "")

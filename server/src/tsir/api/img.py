@@ -116,7 +116,7 @@ async def progress(jobs: JobsDep, run: RunDep) -> tuple[tuple[int, int], int]:
 async def read_data(
     library: LibraryDep, run: RunDep, image_path: Annotated[Text, Query(max_length=4096, description="A path as `/img/search` gives it.")]
 ) -> Response:
-    """A picture of the catalog by its path. `?key=` is accepted instead of a header."""
+    """A picture of the catalog by its path. `?key=` is accepted; a header or a cookie stands in no log."""
     image = await run(library.find_path, image_path)
     if image is None:
         raise NotFound("No picture of the catalog has this path.")

@@ -65,7 +65,9 @@ async def cancel_job(id: Id, runner: RunnerDep, library: LibraryDep, jobs: JobsD
     responses={200: {"content": {"text/event-stream": {}}, "description": "Messages whose data is a JobDetail as JSON."}},
 )
 async def watch_job(id: Id, state: StateDep, jobs: JobsDep, run: RunDep) -> EventSourceResponse:
-    """The job as server-sent events: its state at once, then after every change, until it is over. `?key=` is accepted, too."""
+    """The job as server-sent events: its state at once, then after every change, until it is over. `?key=` is accepted, too;
+    a header or a cookie stands in no log.
+    """
     return EventSourceResponse(_events(state, await run(jobs.get, id)), ping=HEARTBEAT_S)
 
 

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from tsir.errors import InvalidInput, TooLarge, TsirError
+from tsir.logs import request_id
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ def tsir_problem(scope: Scope, error: TsirError) -> Response:
 
 def defect(scope: Scope) -> Response:
     """The answer to an exception that nobody expected; call it while handling one. The log has the details under the same id."""
-    id = secrets.token_hex(4)
+    id = request_id.get() or secrets.token_hex(8)
     log.exception("Defect %s: %s %s", id, scope.get("method"), scope.get("path"))
     detail = f"Something went wrong that should not have. The server's log tells more under {id}; please report it."
     return problem(scope, 500, CODES[500], "Internal error", detail)

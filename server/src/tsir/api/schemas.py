@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
@@ -41,6 +42,20 @@ class UrlImport(BaseModel):
     """Import pictures from public addresses."""
 
     urls: list[Text] = Field(min_length=1, max_length=10_000)
+
+
+class SignIn(BaseModel):
+    """A key, to be changed for a cookie."""
+
+    key: Text = Field(min_length=1, max_length=4096, description="One of the server's API keys.")
+
+
+class SessionOut(BaseModel):
+    """What a caller may do, and by what."""
+
+    scope: Literal["read", "write"] = Field(description="read: look and search; write: everything.")
+    by: Literal["key", "cookie", "nothing"] = Field(description="nothing: this server asks for no key.")
+    expires_at: datetime | None = Field(None, description="When the cookie's session ends, at the latest.")
 
 
 class Reencode(BaseModel):

@@ -31,8 +31,9 @@ THREADS = 16
 """Blocking calls at once: most wait for a store or the encoder's batch; more would only queue there."""
 RETRY_S = 5.0
 """Longest pause between attempts to open stores that do not answer yet."""
-STOP_S = 10.0
-"""How long running imports get to finish their batch; what is cut off is done again at the next start."""
+STOP_S = 6.0
+"""How long running imports get to finish their batch; what is cut off is done again at the next start. With the time that open requests
+get, and that for closing the stores, less than the ten seconds after which Docker and systemd kill."""
 
 
 class Offload:

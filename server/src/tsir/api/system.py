@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import APIRouter, Response
 
 from tsir.api.deps import EncoderDep, JobsDep, LibraryDep, RunDep, StateDep
-from tsir.api.guard import is_loopback
 from tsir.api.schemas import Alive, FilterField, FormatOut, Limits, Ready, SystemOut, ThumbnailOut
 from tsir.api.state import State
 from tsir.errors import TsirError
@@ -97,7 +96,7 @@ async def system(state: StateDep, library: LibraryDep, jobs: JobsDep, encoder: E
 def advice(state: State, collections: list[CollectionSummary], working: set[str]) -> list[str]:
     """What the person who runs this may want to change. `working`: collections with a job that is not over."""
     settings, found = state.settings, []
-    if not is_loopback(settings.host) and not settings.keys:
+    if not settings.local and not settings.keys:
         found.append("Everyone who reaches this server can read and change it: set API_KEYS.")
     if not settings.roots:
         found.append("No server folder may be imported: set IMAGE_ROOTS to allow some; uploads work without.")

@@ -18,19 +18,21 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 import tsir
+from tsir import logs
 from tsir.api.gui import Gui
 from tsir.api.jobs import detail
 from tsir.api.state import State
 from tsir.app import create_app
 from tsir.commands import remote
-from tsir.commands.terminal import SHOWN_FAILURES, following, say, start_logging, summary
+from tsir.commands.terminal import SHOWN_FAILURES, following, say, summary
 from tsir.encoders.base import Encoder
 from tsir.errors import Conflict, InvalidInput, NotFound, StoreUnavailable, TsirError
 from tsir.jobs.model import Job
 from tsir.services.collections import ensured
 from tsir.services.imports import submit_folder
+from tsir.services.opening import refuse_open
 from tsir.services.views import JobOut
-from tsir.settings import Settings
+from tsir.settings import Settings, is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -54,22 +56,39 @@ def serve(
 
     `images` is imported into the default collection at once; with `samples`, an empty one gets the sample gallery. `encoder` is loaded
     as the settings say unless given.
-    Raises a TsirError when it cannot start: port taken, library in use, encoder not available.
+    Raises a TsirError when it cannot start: open to others without being meant to, port taken, library in use, encoder not available.
     """
-    start_logging(settings, quiet=dist is not None)
+    logs.start(settings, quiet=dist is not None)
     token = secrets.token_urlsafe(32)
     app = create_app(settings, encoder=encoder, owner_token=token)
     with contextlib.ExitStack() as stack:
         api_socket = stack.enter_context(listen(settings.host, settings.port, "the API", "--port or PORT"))
+        refuse_open(settings)
         servers = [_Server(app, api_socket)]
         url = _url(settings, api_socket)
         if dist is not None:
             gui_socket = stack.enter_context(listen(settings.host, settings.client_port, "the GUI", "--client-port or CLIENT_PORT"))
-            servers.append(_Server(Gui(app, dist), gui_socket, lifespan="off"))
+            servers.append(_Server(Gui(app, dist, settings.root_path), gui_socket, lifespan="off"))
             shown = _url(settings, gui_socket)
         else:
             shown = url
-        asyncio.run(_Site(settings, app, servers, shown, url, token, images, samples).run())
+        asyncio.run(_Site(settings, app, servers, shown, url, reach(settings, servers), token, images, samples).run())
+
+
+def reach(settings: Settings, servers: list[_Server]) -> list[str]:
+    """What to say about who reaches the server; nothing when this machine alone does."""
+    if is_loopback(settings.host):
+        return []
+    places = [f"{_bracketed(address)}:{port}" for address, port, *_ in (server.bound.getsockname() for server in servers)]
+    every = " (every address of this machine)" if settings.host in ("0.0.0.0", "::") else ""
+    said = [f"Listening on {' and '.join(places)}{every}."]
+    if not settings.keys and not settings.local:
+        said.append("WARNING: no key is asked for (ALLOW_OPEN). Everyone who reaches it can see, change and delete everything.")
+    return said
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 def listen(host: str, port: int, what: str, setting: str) -> socket.socket:
@@ -110,11 +129,13 @@ class _Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
+            # Whom a proxy speaks for decides nothing here; who it is does.
+            proxy_headers=False,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=DRAIN_S,
         )
         super().__init__(config)
-        self._bound = bound
+        self.bound = bound
         self.up = asyncio.Event()
 
     @contextlib.contextmanager
@@ -126,7 +147,7 @@ class _Server(uvicorn.Server):
         self.up.set()
 
     def run_here(self) -> Awaitable[None]:
-        return self.serve(sockets=[self._bound])
+        return self.serve(sockets=[self.bound])
 
     def stop(self, force: bool) -> None:
         self.should_exit = True
@@ -143,6 +164,7 @@ class _Site:
         servers: list[_Server],
         shown: str,
         url: str,
+        reach: list[str],
         token: str,
         images: Path | None,
         samples: bool,
@@ -152,6 +174,7 @@ class _Site:
         self.servers = servers
         self.shown = shown
         self.url = url
+        self.reach = reach
         self.token = token
         self.images = images
         self.samples = samples
@@ -204,16 +227,25 @@ class _Site:
             try:
                 await self._first_import(state)
             except TsirError as error:
-                say(str(error))
+                self._say(str(error))
             await state.stopping.wait()
 
     async def _greet(self, state: State) -> None:
         collections = await state.run(state.library.collections)
         count = sum(collection.count for collection in collections)
-        say(f"\n  tsir is ready: {self.shown}")
+        self._say(f"\n  tsir is ready: {self.shown}")
         if self.shown != self.url:
-            say(f"  The API alone: {self.url}")
-        say(f"  Encoder {state.encoder.name}, {count:,} pictures. Ctrl-C stops.\n")
+            self._say(f"  The API alone: {self.url}")
+        for line in self.reach:
+            self._say(f"  {line}", logging.WARNING if line.startswith("WARNING") else logging.INFO)
+        self._say(f"  Encoder {state.encoder.name}, {count:,} pictures. Ctrl-C stops.\n")
+
+    def _say(self, text: str, level: int = logging.INFO) -> None:
+        """To people, or where programs read what the server says, to the log."""
+        if self.settings.log_format == "json":
+            log.log(level, "%s", text.strip())
+        else:
+            say(text)
 
     async def _first_import(self, state: State) -> None:
         name = self.settings.default_table
@@ -224,22 +256,22 @@ class _Site:
         elif self.samples and not await state.run(lambda: ensured(state.library, state.encoders, name).count()):
             from tsir.importing.samples import write_gallery
 
-            say("  The library is empty: loading the sample pictures (emoji of OpenMoji, CC BY-SA 4.0).")
+            self._say("  The library is empty: loading the sample pictures (emoji of OpenMoji, CC BY-SA 4.0).")
             await state.run(write_gallery, gallery)
             await self._import(state, name, gallery)
 
     async def _import(self, state: State, name: str, folder: Path) -> None:
         await state.run(ensured, state.library, state.encoders, name)
         job = await state.run(submit_folder, state.runner, name, folder)
-        with following(f"  Importing {folder.name}") as tell:
+        with following(f"  Importing {folder.name}", silent=self.settings.log_format == "json") as tell:
             while not job.over:
                 tell(JobOut.of(job))
                 await asyncio.sleep(0.2)
                 job = await self._look(state, job)
         ended = await state.run(detail, state.library, state.jobs, job)
-        say(f"  {folder.name}: {summary(ended)}.")
+        self._say(f"  {folder.name}: {summary(ended)}.")
         for failure in ended.failures[:SHOWN_FAILURES]:
-            say(f"    skipping {failure.path}: {failure.reason}")
+            self._say(f"    skipping {failure.path}: {failure.reason}")
 
     async def _look(self, state: State, job: Job) -> Job:
         if state.stopping.is_set():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tsir.services import jobs
 from tsir.services.views import JobDetail, JobOut
-from tsir.settings import Settings
 
 PLAIN_LINE_S = 5.0
 """Pause between two lines of progress in a pipe."""
@@ -23,16 +21,6 @@ SHOWN_FAILURES = 20
 
 Tell = Callable[[JobOut], None]
 Count = Callable[[int, int | None], None]
-
-
-def start_logging(settings: Settings, *, quiet: bool = False) -> None:
-    """One format for all; the stores' own chatter only when something is wrong. `quiet`: requests are not listed."""
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", force=True)
-    debug = settings.log_level == "DEBUG"
-    for name in ("uvicorn", "pymilvus", "milvus_lite", "httpx", "httpcore", "alembic", "watchfiles", "asyncio", "faiss", "PIL", "grpc"):
-        logging.getLogger(name).setLevel(logging.INFO if debug else logging.WARNING)
-    if quiet and not debug:
-        logging.getLogger("tsir.access").setLevel(logging.WARNING)
 
 
 def say(text: str = "") -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tsir.encoders.base import Encoder
 from tsir.encoders.loaded import Encoders
-from tsir.errors import EncoderMismatch, TsirError
+from tsir.errors import EncoderMismatch, Forbidden, TsirError
 from tsir.jobs.runner import JobRunner
 from tsir.jobs.store import Jobs
 from tsir.library.library import Library
@@ -21,6 +21,17 @@ log = logging.getLogger(__name__)
 
 STOP_S = 30.0
 """How long a command's job gets to finish its batch after Ctrl-C; what is cut off is done again."""
+
+
+def refuse_open(settings: Settings) -> None:
+    """Raise Forbidden for a server that everybody could change, unless that is meant."""
+    if settings.local or settings.keys or settings.allow_open:
+        return
+    where = f"PUBLISH={settings.publish}" if settings.publish else f"HOST={settings.host}"
+    raise Forbidden(
+        f"{where} lets other computers in, and without a key everyone there could see, change and delete everything. "
+        "Set API_KEYS=some-long-secret, which the browser then asks for. If everyone is meant to, set ALLOW_OPEN=yes."
+    )
 
 
 class Service:

@@ -264,6 +264,20 @@ def check(
 
 
 @app.command()
+def forget(
+    folder: Annotated[Path, typer.Argument(help="Folder whose missing pictures are taken out; it need not exist.")],
+    table: Table = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take pictures out of the library whose files are no longer below a folder."""
+    from tsir.commands import stock
+
+    settings = _working(configured(data_dir=data_dir))
+    stock.forget(settings, folder, table or settings.default_table, as_json=as_json)
+
+
+@app.command()
 def reencode(
     name: Annotated[str, typer.Argument(help="Collection.")],
     encoder: Annotated[str, typer.Option(help="lite, task-former or open_clip:ARCH/TAG.")],

@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     max_pixels: int = Field(200_000_000, ge=1, description="Largest picture, width x height.")
     max_text: int = Field(2000, ge=1, description="Longest query text, characters.")
     thumbnail_bytes: int = Field(5 * 2**30, ge=0, description="Bound of the thumbnail cache on disk.")
+    forget_after_days: int | None = Field(
+        None, ge=1, description="Days after which pictures whose files are missing are taken out of the library. Default: never."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged.")
 
     @field_validator("log_level", mode="before")
@@ -84,7 +87,16 @@ class Settings(BaseSettings):
         return value.upper() if isinstance(value, str) else value
 
     @field_validator(
-        "api_keys", "milvus_uri", "milvus_host", "milvus_token", "database_url", "mysql_host", "upload_path", "weights", mode="before"
+        "api_keys",
+        "milvus_uri",
+        "milvus_host",
+        "milvus_token",
+        "database_url",
+        "mysql_host",
+        "upload_path",
+        "weights",
+        "forget_after_days",
+        mode="before",
     )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:

@@ -49,6 +49,12 @@ class Reencode(BaseModel):
     encoder: Text | None = Field(None, max_length=200, description="Name of the model; null: the one that runs.")
 
 
+class Forget(BaseModel):
+    """Take missing pictures out of a collection."""
+
+    folder: Text | None = Field(None, min_length=1, max_length=4096, description="Absolute, with all below it; null: everywhere.")
+
+
 class Limits(BaseModel):
     """What the server accepts."""
 

@@ -16,7 +16,7 @@ import httpx
 
 from tsir.commands.terminal import Tell
 from tsir.errors import StoreUnavailable, TsirError
-from tsir.services.views import OWNER_HEADER, JobDetail, JobOut, SearchResult
+from tsir.services.views import OWNER_HEADER, Forgotten, JobDetail, JobOut, SearchResult
 from tsir.settings import Settings
 
 NOTE = "server.json"
@@ -92,6 +92,11 @@ class Server:
         return JobDetail.model_validate(
             self._call("POST", f"/api/v1/collections/{quote(collection, safe='')}/reencode", json={"encoder": encoder})
         )
+
+    def forget(self, collection: str, folder: Path) -> Forgotten:
+        """Take the missing pictures of a folder out."""
+        path = f"/api/v1/collections/{quote(collection, safe='')}/forget"
+        return Forgotten.model_validate(self._call("POST", path, json={"folder": str(folder)}))
 
     def search(self, collection: str, fields: dict[str, str], files: dict[str, bytes]) -> SearchResult:
         """Run a search."""

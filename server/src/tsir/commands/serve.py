@@ -258,5 +258,7 @@ def leave_samples(state: State, name: str, gallery: Path) -> None:
         return
     for sample in samples():
         (gallery / f"{sample}.png").unlink(missing_ok=True)
-    if swept := state.library.collection(name).sweep(gallery).images:
-        say(f"  {swept:,} sample pictures made room for yours.")
+    collection = state.library.collection(name)
+    collection.sweep(gallery)
+    if gone := collection.forget_missing(gallery).images:
+        say(f"  {gone:,} sample pictures made room for yours.")

@@ -14,12 +14,13 @@ from tsir.errors import InvalidInput
 from tsir.jobs.model import Job, JobFailure
 from tsir.jobs.progress import Progress
 from tsir.services.check import check_library
+from tsir.services.collections import forget as forget_missing
 from tsir.services.imports import own_folder, submit_folder, submit_reencode
 from tsir.services.jobs import detail
 from tsir.services.opening import STOP_S, Service, opened
 from tsir.services.search import Question
 from tsir.services.search import find as search
-from tsir.services.views import JobDetail, JobOut, SearchResult
+from tsir.services.views import Forgotten, JobDetail, JobOut, SearchResult
 from tsir.settings import Settings
 from tsir.stopwatch import Stopwatch
 
@@ -151,6 +152,25 @@ def _read(path: Path, settings: Settings) -> bytes:
             return file.read(settings.max_upload_bytes + 1)
     except OSError as error:
         raise InvalidInput(f"{str(path)!r} cannot be read: {error.strerror or error}.") from error
+
+
+def forget(settings: Settings, folder: Path, collection: str, *, as_json: bool) -> None:
+    """Take the missing pictures of a folder out of a collection."""
+    try:
+        folder = folder.expanduser().resolve()  # it need not be there
+    except (OSError, RuntimeError) as error:
+        raise InvalidInput(f"{str(folder)!r} cannot be resolved: {error}") from error
+    server = remote.find(settings)
+    if server is not None:
+        done = server.forget(collection, folder)
+    else:
+        with opened(settings) as service:
+            swept = forget_missing(service.library, collection, str(folder))
+        done = Forgotten(pictures=swept.images, found=swept.found)
+    if as_json:
+        print_json(done.model_dump(mode="json"))
+        return
+    typer.echo(f"{done.pictures:,} missing pictures were taken out." + (f" {done.found:,} are back and stay." if done.found else ""))
 
 
 def check(settings: Settings, *, repair: bool, as_json: bool) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import threading
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from tsir.importing.workshop import Tools
 from tsir.jobs.kinds import Again, Kind, Spec, Work
 from tsir.jobs.model import JobState
 from tsir.library.collection import Collection
+from tsir.records import Swept
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ class Source(Spec):
 
 
 class FolderSource(Source):
-    """A folder of this server; pictures that vanished from it are forgotten at the end."""
+    """A folder of this server; pictures that vanished from it are missing at the end."""
 
     folder: str
 
@@ -66,9 +68,7 @@ class FolderSource(Source):
 
     def settle(self, work: ImportWork, collection: Collection) -> str | None:
         swept = work.line.patiently(collection.sweep, self.folder)
-        if not swept.paths:
-            return None
-        return f"{swept.paths} files are no longer in the folder; {swept.images} pictures were removed from the collection."
+        return told(swept, self.folder)
 
 
 class UploadSource(Source):
@@ -108,6 +108,16 @@ class UrlSource(Source):
         work.progress.total = len(self.urls)
         files, limit, line = tools.library.files, tools.settings.max_upload_bytes, work.line
         return sources.urls(self.urls, files, _key(work), limit, allowed=tools.allowed, stopped=lambda: line.stopped)
+
+
+def told(swept: Swept, folder: str) -> str | None:
+    """What became of a folder's files, in sentences; None when there is nothing to tell."""
+    said = [*swept.suspicions]
+    if swept.paths:
+        said.append(f"{swept.paths:,} files are no longer in the folder; {swept.images:,} pictures are missing now: hidden, not deleted.")
+    if said:
+        said.append(f"What is missing comes back with its files; what you deleted, `tsir forget {shlex.quote(folder)}` takes out.")
+    return " ".join(said) or None
 
 
 class ImportSpec(RootModel[FolderSource | UploadSource | UrlSource]):

@@ -11,6 +11,7 @@ import watchfiles
 
 from tsir.encoders.base import Encoder
 from tsir.errors import InvalidInput, NotFound
+from tsir.importing.job import told
 from tsir.importing.pipeline import Import
 from tsir.importing.scan import BATCH, IGNORED_FOLDERS, Batch, Item, item, scan
 from tsir.importing.workshop import Workshop
@@ -78,8 +79,8 @@ def watch(
                 if sweep is not None:
                     try:
                         swept = line.patiently(current.sweep, sweep)
-                        if swept.images:
-                            log.info("%d pictures vanished from %s.", swept.images, sweep)
+                        if swept.paths and (message := told(swept, str(sweep))):
+                            log.warning("%s", message)
                     except NotFound as error:
                         log.warning("%s", error)
                 if progress.done or progress.failed:

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from tsir.library.library import Library
-from tsir.library.places import vanished
 from tsir.media.thumbnails import SIZES
 from tsir.paging import chunks
 from tsir.records import CheckReport, Image
@@ -135,26 +134,28 @@ def _delete_extra(library: Library, ref: Ref, ids: Sequence[int], repair: bool) 
 
 
 def _compare_files(library: Library, ref: Ref, report: _Report, repair: bool) -> None:
-    gone: list[int] = []
-    uploads = unreachable = after = 0
-    while places := library.stores.catalog.locations.places(ref.id, after, BATCH):
-        after = places[-1][0]
-        for id, path in places:
-            if not vanished(path):
-                continue
-            if library.files.uploads.holds(path):
-                uploads += 1
-                gone.append(id)
-            elif Path(path).parent.exists():
-                gone.append(id)
-            else:
-                unreachable += 1
+    """Files that are gone make their pictures missing with `repair`; nothing is deleted, and what is back is found at once."""
+    uploads = left = unreachable = 0
+
+    def mark(path: str) -> bool:
+        nonlocal uploads, left, unreachable
+        if library.files.uploads.holds(path):
+            uploads += 1
+        elif Path(path).parent.exists():
+            left += 1
+        else:
+            unreachable += 1
+            return False
+        return repair
+
+    swept = library.handle(ref).look(within=mark)
     report.problem(uploads, "uploaded files of {} are lost.", ref.name)
-    report.problem(len(gone) - uploads, "files of {} have left their folder.", ref.name)
+    report.problem(left, "files of {} have left their folder.", ref.name)
     report.note(unreachable, "files of {} lie in folders that are not there now: is a drive missing?", ref.name)
-    if repair:
-        for part in chunks(gone, BATCH):
-            library.handle(ref).forget(part)
+    report.notes += swept.suspicions
+    report.note(swept.found, "images of {} were missing and are back.", ref.name)
+    missing = library.stores.catalog.collections.missing(ref.id)
+    report.note(missing, "images of {} are missing: hidden until their files are back, or `tsir forget FOLDER` takes them out.", ref.name)
 
 
 def _compare_thumbnails(library: Library, ref: Ref, report: _Report, make: Callable[[Image], bool] | None) -> None:

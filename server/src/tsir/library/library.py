@@ -12,6 +12,7 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import TracebackType
 
@@ -103,6 +104,8 @@ class Library:
                 collection = self.handle(served).again()
                 collection.refresh(stores.catalog.images.stale(ref.id))
                 upgrade(stores, collection)
+                if self.settings.forget_after_days is not None:
+                    collection.forget_missing(before=datetime.now(timezone.utc) - timedelta(days=self.settings.forget_after_days))
         except TsirError as error:
             log.warning("%s", error)
 

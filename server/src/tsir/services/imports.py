@@ -55,7 +55,7 @@ def own_folder(path: str | Path) -> Path:
 
 
 def submit_folder(runner: JobRunner, name: str, folder: Path, *, here: bool = False) -> Job:
-    """Import a folder of this server; pictures that vanished from it are forgotten at the end.
+    """Import a folder of this server; pictures that vanished from it are missing at the end.
 
     Returns the job that is at it already, if there is one. Whether the folder may be imported is for the caller to check
     (`own_folder`, `Files.resolve_import_folder`). With `here` this process starts at once: for folders that other workers may not see.

@@ -91,8 +91,9 @@ class Collections:
                     id=one.id,
                     name=one.name,
                     encoder=one.encoder,
-                    count=self.count(one.id, connection),
+                    count=self.count(one.id, connection) - (missing := self.missing(one.id, connection)),
                     pending=self.count(one.id, connection, "pending"),
+                    missing=missing,
                     state=one.state_shown,
                     created_at=one.created_at,
                 )
@@ -107,6 +108,14 @@ class Collections:
             return self._database.read(lambda connection: self.count(collection_id, connection, state))
         query = sa.select(sa.func.count()).select_from(images)
         return connection.execute(query.where(images.c.collection_id == collection_id, images.c.state == state)).scalar_one()
+
+    def missing(self, collection_id: int, connection: Connection | None = None) -> int:
+        """How many ready images of a collection are missing."""
+        if connection is None:
+            return self._database.read(lambda connection: self.missing(collection_id, connection))
+        query = sa.select(sa.func.count()).select_from(images)
+        of_it = query.where(images.c.collection_id == collection_id, images.c.missing == True, images.c.state == "ready")  # noqa: E712
+        return connection.execute(of_it).scalar_one()
 
     def create(self, name: str, encoder: EncoderInfo, index: str, state: str = "ready") -> tuple[Ref, bool]:
         """The collection of that name, and whether it was created just now."""

@@ -70,7 +70,7 @@ def uploaded_ids(library: Library, job: Job) -> list[int]:
     """Ids of the pictures that an upload brought, once it is over; of one that lies in several places once."""
     if not job.over:
         return []
-    found = [library.find_path(path) for path in KINDS.uploads(job)[:SHOWN]]
+    found = [library.find_path(library.files.uploads.here(path)) for path in KINDS.uploads(job)[:SHOWN]]
     return list(dict.fromkeys(image.id for image in found if image is not None))
 
 

@@ -73,6 +73,11 @@ class Collections:
         self.ref(ref.name, connection)
         raise NotFound(f"The collection {ref.name!r} was dropped; another has its name now.")
 
+    def by_id(self, id: int, connection: Connection) -> Ref | None:
+        """The row of a collection that can be used, by its number."""
+        row = connection.execute(sa.select(collections).where(collections.c.id == id, collections.c.state == "ready")).first()
+        return _ref(row) if row is not None else None
+
     def refs(self, *states: str) -> list[Ref]:
         """All collections in one of these states (none named: in any), by name."""
         query = sa.select(collections).order_by(collections.c.name)

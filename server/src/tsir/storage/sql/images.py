@@ -185,17 +185,17 @@ class Images:
         query = sa.select(images.c.id).where(images.c.collection_id == collection_id, images.c.state == "ready", _shown("true"))
         return self._database.read(lambda connection: list(connection.execute(query.order_by(images.c.id).limit(limit)).scalars()))
 
-    def of_content(self, content_hash: str) -> list[tuple[str, Image]]:
-        """(collection, image) of all ready images of that content."""
+    def of_content(self, content_hash: str) -> list[tuple[Ref, Image]]:
+        """Images of that content in all collections, also those that wait for their vector, with the collections they are in."""
 
-        def do(connection: Connection) -> list[tuple[str, Image]]:
-            query = (
-                sa.select(images, collections.c.name.label("collection_name"))
-                .join(collections, collections.c.id == images.c.collection_id)
-                .where(images.c.content_hash == content_hash, images.c.state == "ready", collections.c.state == "ready")
-            )
-            rows = connection.execute(query).all()
-            return [(row.collection_name, image) for row in rows for image in self._records(connection, row.collection_name, [row])]
+        def do(connection: Connection) -> list[tuple[Ref, Image]]:
+            query = sa.select(images).where(images.c.content_hash == content_hash, images.c.state != "deleting")
+            found = []
+            for row in connection.execute(query).all():
+                ref = Collections(self._database).by_id(row.collection_id, connection)
+                if ref is not None:
+                    found += [(ref, image) for image in self._records(connection, ref.name, [row])]
+            return found
 
         return self._database.read(do)
 

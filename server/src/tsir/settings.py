@@ -25,6 +25,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("data"), description="Catalog, vectors, uploads, thumbnails and caches. A fresh folder is a fresh library.")
     upload_path: Path | None = Field(None, description="Uploaded pictures. Default: DATA_DIR/uploads.")
     image_roots: str = Field("", description="Server folders that may be imported, separated like PATH. Empty: none.")
+    exclude: str = Field(
+        "", description="Patterns of files and folders that imports leave out, as .gitignore has them, separated by commas."
+    )
 
     # HTTP
     host: str = Field("127.0.0.1", description="Address the API and GUI listen on.")
@@ -112,6 +115,11 @@ class Settings(BaseSettings):
     def roots(self) -> tuple[Path, ...]:
         """The allowed import folders, resolved."""
         return tuple(Path(part).expanduser().resolve() for part in self.image_roots.split(os.pathsep) if part.strip())
+
+    @property
+    def exclusions(self) -> tuple[str, ...]:
+        """The patterns of EXCLUDE."""
+        return tuple(part.strip() for part in self.exclude.split(",") if part.strip())
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ class FolderImport(BaseModel):
     """Import a folder of the server."""
 
     path: Text = Field(description="A folder below one of IMAGE_ROOTS.", min_length=1, max_length=4096)
+    exclude: list[Text] = Field([], max_length=1000, description="Patterns of what is left out, as .gitignore has them.")
 
 
 class UrlImport(BaseModel):

@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -80,11 +80,13 @@ class Server:
         except httpx.HTTPError:
             return False
 
-    def import_folder(self, collection: str, folder: Path) -> JobDetail:
+    def import_folder(self, collection: str, folder: Path, exclude: Sequence[str] = ()) -> JobDetail:
         """Start the import of a folder."""
         self._call("PUT", f"/api/v1/collections/{quote(collection, safe='')}")
         return JobDetail.model_validate(
-            self._call("POST", f"/api/v1/collections/{quote(collection, safe='')}/imports", json={"path": str(folder)})
+            self._call(
+                "POST", f"/api/v1/collections/{quote(collection, safe='')}/imports", json={"path": str(folder), "exclude": [*exclude]}
+            )
         )
 
     def reencode(self, collection: str, encoder: str) -> JobDetail:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import typer
@@ -25,26 +26,27 @@ from tsir.settings import Settings
 from tsir.stopwatch import Stopwatch
 
 
-def load(settings: Settings, folder: Path, collection: str, *, watch: bool, as_json: bool) -> bool:
+def load(settings: Settings, folder: Path, collection: str, *, exclude: Sequence[str] = (), watch: bool, as_json: bool) -> bool:
     """Import a folder; with `watch`, then whatever changes in it. Returns whether it ended well."""
     folder = own_folder(folder)
     server = remote.find(settings)
     if server is not None:
-        return _load_by_server(server, folder, collection, watch, as_json)
+        return _load_by_server(server, folder, collection, exclude, watch, as_json)
     with opened(settings) as service:
         service.library.create(collection, service.encoders.main.info)
         if watch:
-            _watch(service, collection, folder)
+            _watch(service, collection, folder, exclude)
             return True
-        return _run(service, lambda: submit_folder(service.runner, collection, folder, here=True), f"Importing {folder.name}", as_json)
+        submit = functools.partial(submit_folder, service.runner, collection, folder, exclude=exclude, here=True)
+        return _run(service, submit, f"Importing {folder.name}", as_json)
 
 
-def _load_by_server(server: remote.Server, folder: Path, collection: str, watch: bool, as_json: bool) -> bool:
+def _load_by_server(server: remote.Server, folder: Path, collection: str, exclude: Sequence[str], watch: bool, as_json: bool) -> bool:
     say(f"The server at {server.url} imports it.")
 
     def once() -> JobDetail:
         with following(f"Importing {folder.name}", silent=as_json) as tell:
-            return server.follow(server.import_folder(collection, folder), tell)
+            return server.follow(server.import_folder(collection, folder, exclude), tell)
 
     job = once()
     report(job, as_json=as_json)
@@ -57,7 +59,7 @@ def _load_by_server(server: remote.Server, folder: Path, collection: str, watch:
     return job.state == "done"
 
 
-def _watch(service: Service, collection: str, folder: Path) -> None:
+def _watch(service: Service, collection: str, folder: Path, exclude: Sequence[str]) -> None:
     from tsir.importing.watch import watch
 
     def tell(progress: Progress, failures: list[JobFailure]) -> None:
@@ -68,7 +70,9 @@ def _watch(service: Service, collection: str, folder: Path) -> None:
     say(f"Watching {folder}; Ctrl-C stops.")
     stop = threading.Event()
     worker = threading.Thread(
-        target=watch, args=(service.library, service.encoders.main, service.settings, collection, folder, stop), kwargs={"on_import": tell}
+        target=watch,
+        args=(service.library, service.encoders.main, service.settings, collection, folder, stop),
+        kwargs={"exclude": exclude, "on_import": tell},
     )
     worker.start()
     try:

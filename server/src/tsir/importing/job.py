@@ -14,8 +14,9 @@ from pydantic import ConfigDict, RootModel
 
 from tsir.errors import EncoderMismatch, InvalidInput
 from tsir.importing import archives, sources
+from tsir.importing.ignoring import Rules
 from tsir.importing.pipeline import Import
-from tsir.importing.scan import Batch, count, scan
+from tsir.importing.scan import Batch, count, passed_over, scan
 from tsir.importing.workshop import Tools
 from tsir.jobs.kinds import Again, Kind, Spec, Work
 from tsir.jobs.model import JobState
@@ -49,6 +50,8 @@ class FolderSource(Source):
     """A folder of this server; pictures that vanished from it are missing at the end."""
 
     folder: str
+    exclude: tuple[str, ...] = ()
+    """Patterns of what is left out, besides those of the settings."""
 
     def title(self) -> str:
         return self.folder
@@ -57,18 +60,20 @@ class FolderSource(Source):
         folder, roots, line = Path(self.folder), tools.settings.roots, work.line
         if not folder.is_dir():
             raise InvalidInput(f"The folder {self.folder!r} is not there (any more).")
+        rules = Rules.of(tools.settings, self.exclude)
+        rules.check(folder)
 
         def count_all() -> None:
-            total = count(folder, roots, lambda: line.stopped)
+            total = count(folder, roots, lambda: line.stopped, rules)
             if total is not None and not line.stopped:
                 work.progress.total = total
 
         threading.Thread(target=count_all, name=f"job-{work.job.id}-count").start()
-        return scan(folder, roots)
+        return scan(folder, roots, rules, work.progress.passed)
 
     def settle(self, work: ImportWork, collection: Collection) -> str | None:
         swept = work.line.patiently(collection.sweep, self.folder)
-        return told(swept, self.folder)
+        return " ".join(filter(None, (passed_over(work.progress.passed), told(swept, self.folder)))) or None
 
 
 class UploadSource(Source):

@@ -751,3 +751,16 @@ def test_a_drive_that_comes_and_goes_costs_no_encoding(
     job = load(runner, album)
     assert (job.skipped, job.message, encoder.encoded) == (29, None, 29)
     assert_whole(library, 29)
+
+
+def test_vectors_that_are_lost_are_encoded_again_at_the_end_of_a_job(
+    library: Library, runner: JobRunner, album: Path, encoder: WatchedEncoder
+) -> None:
+    fill(album, 5)
+    load(runner, album)
+    collection = library.collection(NAME)
+    library.stores.vectors.delete(library.stores.vectors_name(collection.ref), [image.id for image in collection.images()[0][:3]])
+    job = load(runner, album)
+    assert (job.skipped, job.done, encoder.encoded) == (5, 3, 8)
+    assert "vectors of 3 pictures of 'album' are missing" in (job.message or "")
+    assert_whole(library, 5)

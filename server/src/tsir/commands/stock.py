@@ -10,8 +10,9 @@ from pathlib import Path
 import typer
 
 from tsir.commands import remote
-from tsir.commands.terminal import following, print_json, report, say
+from tsir.commands.terminal import SHOWN_FAILURES, following, print_json, report, say
 from tsir.errors import InvalidInput
+from tsir.importing.mend import encode_unfinished, lost
 from tsir.jobs.model import Job, JobFailure
 from tsir.jobs.progress import Progress
 from tsir.services.check import check_library
@@ -34,11 +35,24 @@ def load(settings: Settings, folder: Path, collection: str, *, exclude: Sequence
         return _load_by_server(server, folder, collection, exclude, watch, as_json)
     with opened(settings) as service:
         service.library.create(collection, service.encoders.main.info)
+        _mend(service, collection)
         if watch:
             _watch(service, collection, folder, exclude)
             return True
         submit = functools.partial(submit_folder, service.runner, collection, folder, exclude=exclude, here=True)
         return _run(service, submit, f"Importing {folder.name}", as_json)
+
+
+def _mend(service: Service, name: str) -> None:
+    """Say when vectors are lost, and encode their pictures again."""
+    collection = service.library.collection(name)
+    if not (owed := collection.owe()):
+        return
+    say(lost(owed, name))
+    done, failures = encode_unfinished(service.library, service.encoders.of, service.settings)
+    say(f"{done:,} pictures were encoded again.")
+    for failure in failures[:SHOWN_FAILURES]:
+        say(f"  cannot encode {failure.path}: {failure.reason}")
 
 
 def _load_by_server(server: remote.Server, folder: Path, collection: str, exclude: Sequence[str], watch: bool, as_json: bool) -> bool:
@@ -146,6 +160,7 @@ def _find_here(
         limit=limit,
     )
     with opened(settings) as service:
+        _mend(service, collection)
         watch = Stopwatch()
         return SearchResult.of(search(service.library, service.encoders, settings, question, watch), watch)
 

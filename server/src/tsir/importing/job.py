@@ -15,6 +15,7 @@ from pydantic import ConfigDict, RootModel
 from tsir.errors import EncoderMismatch, InvalidInput
 from tsir.importing import archives, sources
 from tsir.importing.ignoring import Rules
+from tsir.importing.mend import encode, lost
 from tsir.importing.pipeline import Import
 from tsir.importing.scan import Batch, count, passed_over, scan
 from tsir.importing.workshop import Tools
@@ -153,6 +154,9 @@ def _run(work: ImportWork, tools: Tools) -> str | None:
     except EncoderMismatch as error:  # the collection moved to another encoder meanwhile
         raise Again from error
     message = source.settle(work, collection)
+    if owed := work.line.patiently(collection.owe):
+        message = " ".join(filter(None, (message, lost(owed, collection.name))))
+        encode(tools.workshop, collection, encoder, work.progress, work.line)
     if advice := work.line.patiently(library.advice):
         log.warning(advice)
     return message

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tsir.library.collection import IDS_WINDOW as WINDOW
 from tsir.library.library import Library
 from tsir.media.durable import TEMPORARY
 from tsir.media.thumbnails import SIZES
@@ -18,9 +19,6 @@ from tsir.paging import chunks
 from tsir.records import CheckReport, FileStat, Image, NewImage
 from tsir.storage.milvus.client import NoSuchVectors
 from tsir.storage.sql.collections import Ref
-
-WINDOW = 8_192
-"""Ids compared at once: their vectors' ids fit into one reply of Milvus."""
 
 BATCH = 1_000
 

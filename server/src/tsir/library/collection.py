@@ -39,6 +39,9 @@ MAX_WINDOW = MAX_RESULTS - SPARE_HITS
 SAME_SCORE = 1e-6
 """Scores of the same vector differ by less between back ends."""
 
+IDS_WINDOW = 8_192
+"""Ids compared at once: their vectors' ids fit into one reply of Milvus."""
+
 MANY_EQUAL = 1_000
 """So many pictures with equal scores across the end of a page are not sorted out."""
 
@@ -165,6 +168,28 @@ class Collection:
     def unfinished(self, limit: int, after: int = 0) -> list[Image]:
         """Pending images, ids rising from above `after`: a crash interrupted their import, or `check` found no vector. Encode, `finish`."""
         return self._stores.catalog.images.page(self._now(), limit, after=after, state="pending")
+
+    def owe(self) -> int:
+        """Ready images whose vectors are lost become pending; returns how many. Compares counts first: costs little when all is well."""
+        stores, ref = self._stores, self._now()
+        name = stores.vectors_name(ref)
+        lost: list[int] = []
+        try:
+            if stores.vectors.count(name) >= stores.catalog.collections.count(ref.id):
+                return 0
+            for low in range(0, stores.catalog.images.last_id(ref.id) + 1, IDS_WINDOW):
+                # Rows first: what is ready now has had its vector before.
+                ready = stores.catalog.images.ready_ids(ref.id, low, low + IDS_WINDOW)
+                lost += sorted(set(ready).difference(stores.vectors.ids(name, low, low + IDS_WINDOW).tolist()))
+        except NoSuchVectors:
+            lost = stores.catalog.images.ready_ids(ref.id, 0, stores.catalog.images.last_id(ref.id) + 1)
+        if self._now().generation != ref.generation:  # encoded anew meanwhile
+            return 0
+        if lost:
+            log.warning("The vectors of %d pictures of %r are missing.", len(lost), ref.name)
+            stores.make_room(ref)
+            stores.catalog.images.unready(lost)
+        return len(lost)
 
     def sweep(self, root: str | Path) -> Swept:
         """Look what became of the places at or below `root`; images none of whose files is there are missing from now on.

@@ -9,6 +9,7 @@ from typing import Any
 
 from tsir.errors import Conflict, InvalidInput, StoreUnavailable
 from tsir.importing.job import IMPORT
+from tsir.importing.mend import MEND
 from tsir.importing.reencode import REENCODE
 from tsir.importing.urls import IPAddress, is_public
 from tsir.importing.workshop import Encoders, Tools, Workshop
@@ -20,7 +21,7 @@ from tsir.library.library import Library
 from tsir.records import Image
 from tsir.settings import Settings
 
-KINDS: Kinds[Tools] = Kinds((IMPORT, REENCODE))
+KINDS: Kinds[Tools] = Kinds((IMPORT, REENCODE, MEND))
 """Every kind of job there is."""
 
 POLL_S = 0.25

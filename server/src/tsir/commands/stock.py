@@ -7,10 +7,8 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import typer
-
 from tsir.commands import remote
-from tsir.commands.terminal import SHOWN_FAILURES, following, print_json, report, say
+from tsir.commands.terminal import SHOWN_FAILURES, following, print_json, report, say, show
 from tsir.errors import InvalidInput
 from tsir.importing.mend import encode_unfinished, lost
 from tsir.jobs.model import Job, JobFailure
@@ -76,17 +74,17 @@ def _load_by_server(server: remote.Server, folder: Path, collection: str, exclud
 def _watch(service: Service, collection: str, folder: Path, exclude: Sequence[str]) -> None:
     from tsir.importing.watch import watch
 
-    def tell(progress: Progress, failures: list[JobFailure]) -> None:
-        typer.echo(f"{progress.done:,} imported, {progress.skipped:,} skipped (unchanged), {progress.failed:,} could not be read")
+    def hear(progress: Progress, failures: list[JobFailure]) -> None:
+        show(f"{progress.done:,} imported, {progress.skipped:,} skipped (unchanged), {progress.failed:,} could not be read")
         for failure in failures:
-            typer.echo(f"  skipping {failure.path}: {failure.reason}")
+            show(f"  skipping {failure.path}: {failure.reason}")
 
     say(f"Watching {folder}; Ctrl-C stops.")
     stop = threading.Event()
     worker = threading.Thread(
         target=watch,
         args=(service.library, service.encoders.main, service.settings, collection, folder, stop),
-        kwargs={"exclude": exclude, "on_import": tell},
+        kwargs={"exclude": exclude, "on_import": hear},
     )
     worker.start()
     try:
@@ -142,7 +140,7 @@ def find(
         print_json(result.model_dump(mode="json"))
         return
     for hit in result.hits:
-        typer.echo(f"{hit.score:7.4f}  {hit.path}")
+        show(f"{hit.score:7.4f}  {hit.path}")
     if not result.hits:
         say(f"Nothing found: the collection {collection!r} is empty.")
 
@@ -189,7 +187,7 @@ def forget(settings: Settings, folder: Path, collection: str, *, as_json: bool) 
     if as_json:
         print_json(done.model_dump(mode="json"))
         return
-    typer.echo(f"{done.pictures:,} missing pictures were taken out." + (f" {done.found:,} are back and stay." if done.found else ""))
+    show(f"{done.pictures:,} missing pictures were taken out." + (f" {done.found:,} are back and stay." if done.found else ""))
 
 
 def check(settings: Settings, *, repair: bool, as_json: bool) -> bool:
@@ -210,13 +208,13 @@ def check(settings: Settings, *, repair: bool, as_json: bool) -> bool:
             }
         )
     else:
-        typer.echo(f"{found.images:,} pictures, {found.vectors:,} vectors.")
+        show(f"{found.images:,} pictures, {found.vectors:,} vectors.")
         for line in (*found.problems, *found.notes):
-            typer.echo(f"  {line}")
+            show(f"  {line}")
         if checked.encoded:
-            typer.echo(f"  {checked.encoded:,} unfinished pictures were encoded.")
+            show(f"  {checked.encoded:,} unfinished pictures were encoded.")
         for failure in checked.unreadable:
-            typer.echo(f"  cannot encode {failure.path}: {failure.reason}")
+            show(f"  cannot encode {failure.path}: {failure.reason}")
         ending = "All is well." if found.clean else "Mended." if found.repaired else "Mend it with `tsir check --repair`."
-        typer.echo(ending)
+        show(ending)
     return found.clean or found.repaired

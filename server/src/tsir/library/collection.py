@@ -186,7 +186,7 @@ class Collection:
         if self._now().generation != ref.generation:  # encoded anew meanwhile
             return 0
         if lost:
-            log.warning("The vectors of %d pictures of %r are missing.", len(lost), ref.name)
+            log.info("The vectors of %d pictures of %r are missing.", len(lost), ref.name)
             stores.make_room(ref)
             stores.catalog.images.unready(lost)
         return len(lost)

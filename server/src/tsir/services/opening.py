@@ -70,6 +70,7 @@ class Service:
         if not owed:
             return None
         self.runner.submit(name, MEND, MendSpec(), once=True)
+        log.warning("%s", lost(owed, name))
         return lost(owed, name)
 
     def mend_all(self) -> None:

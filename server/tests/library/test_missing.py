@@ -233,3 +233,32 @@ def test_a_catalog_of_the_version_before_is_brought_along(settings: Settings, ph
             )
     with Library.open(settings):
         pass
+
+
+@EVERY_PAIR
+def test_images_whose_vectors_are_lost_become_pending(library: Library, add: Add) -> None:
+    begun = add({f"{n}.jpg": axis(1, n) for n in range(6)})
+    photos, vectors = library.collection("photos"), library.stores.vectors
+    assert photos.owe() == 0
+    vectors.delete(library.stores.vectors_name(photos.ref), [entry.id for entry in begun[:2]])
+    assert (photos.owe(), photos.owe()) == (2, 0)
+    assert [image.id for image in photos.unfinished(10)] == [entry.id for entry in begun[:2]]
+    vectors.drop(library.stores.vectors_name(photos.ref))
+    assert (photos.owe(), photos.owe()) == (4, 0)
+    photos.finish([entry.id for entry in begun], np.stack([axis(1, n) for n in range(6)]))
+    assert check(library).clean
+
+
+def test_pictures_are_forgotten_after_as_many_days_as_the_setting_says(library: Library, add: Add, photos_folder: Path) -> None:
+    add({"a.jpg": axis(1), "b.jpg": axis(0, 1)})
+    (photos_folder / "a.jpg").unlink()
+    photos = library.collection("photos")
+    photos.sweep(photos_folder)
+    library.forget_old(photos)
+    library.settings = library.settings.model_copy(update={"forget_after_days": 30})
+    library.forget_old(photos)
+    assert photos.describe().missing == 1
+    long_ago = sa.text("UPDATE locations SET missing_since = '2020-01-01 00:00:00' WHERE missing_since IS NOT NULL")
+    library.stores.catalog.database.write(lambda connection: connection.execute(long_ago))
+    library.forget_old(photos)
+    assert (photos.describe().missing, photos.count(), photos.empty()) == (0, 1, False)

@@ -221,7 +221,7 @@ class _Site:
         if self.images is not None:
             await state.run(leave_samples, state, name, gallery)
             await self._import(state, name, self.images)
-        elif self.samples and not await state.run(lambda: ensured(state.library, state.encoders, name).count()):
+        elif self.samples and await state.run(lambda: ensured(state.library, state.encoders, name).empty()):
             from tsir.importing.samples import write_gallery
 
             say("  The library is empty: loading the sample pictures (emoji of OpenMoji, CC BY-SA 4.0).")

@@ -154,6 +154,7 @@ def _run(work: ImportWork, tools: Tools) -> str | None:
     except EncoderMismatch as error:  # the collection moved to another encoder meanwhile
         raise Again from error
     message = source.settle(work, collection)
+    work.line.patiently(library.forget_old, collection)
     if owed := work.line.patiently(collection.owe):
         message = " ".join(filter(None, (message, lost(owed, collection.name))))
         encode(tools.workshop, collection, encoder, work.progress, work.line)

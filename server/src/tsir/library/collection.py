@@ -116,6 +116,11 @@ class Collection:
         self._stores.catalog.collections.again(self.ref)
         return self._stores.catalog.collections.count(self.id) - self._stores.catalog.collections.missing(self.id)
 
+    def empty(self) -> bool:
+        """Whether it has no image at all, be it missing or unfinished."""
+        self._stores.catalog.collections.again(self.ref)
+        return not self._stores.catalog.images.last_id(self.id)
+
     def expect(self, encoder: EncoderInfo) -> None:
         """Raise EncoderMismatch, naming both and the way out, unless the vectors are of this encoder. Asks nobody."""
         expect(self.ref, encoder)

@@ -52,6 +52,11 @@ def advice(library: Library, encoders: Encoders, collections: Sequence[Collectio
                 encoders.of(collection)
         except TsirError as error:
             found.append(str(error))
+        if collection.missing:
+            found.append(
+                f"{collection.missing:,} pictures of {collection.name!r} are missing: their files are not there now. Is a drive away? "
+                "They are hidden until they are back; what you deleted, `tsir forget FOLDER` takes out."
+            )
         if collection.pending and collection.name not in working:
             found.append(f"{collection.pending} pictures of {collection.name!r} wait for their vectors: import their folder again.")
     return found

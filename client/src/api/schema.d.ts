@@ -152,26 +152,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/collections/{name}/forget": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Forget Missing
-         * @description Take pictures out whose files are missing, below a folder or all; those whose files are back stay. No file is touched.
-         */
-        post: operations["forget_missing"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/collections/{name}/imports": {
         parameters: {
             query?: never;
@@ -569,7 +549,7 @@ export interface components {
             weights?: string | null;
             /**
              * Filter
-             * @description Conditions, all of which must hold, as JSON: `{"min_width": 800, "orientation": "landscape"}`.
+             * @description Conditions, all of which must hold: taken_after, taken_before, min_width, min_height, orientation, formats, has_location, folder. `{"min_width": 800, "orientation": "landscape"}`.
              */
             filter?: string | null;
             /**
@@ -615,16 +595,6 @@ export interface components {
             image?: string | null;
         };
         /**
-         * Choice
-         * @description A value to choose, and what to call it.
-         */
-        Choice: {
-            /** Value */
-            value: string;
-            /** Label */
-            label: string;
-        };
-        /**
          * CollectionList
          * @description All collections, by name.
          */
@@ -649,11 +619,6 @@ export interface components {
              * @description Pictures that were begun and not finished; importing them again mends them.
              */
             pending: number;
-            /**
-             * Missing
-             * @description Pictures whose files are not there now: hidden until they are back, or forgotten.
-             */
-            missing: number;
             /**
              * State
              * @enum {string}
@@ -702,61 +667,6 @@ export interface components {
             reason: string;
         };
         /**
-         * FilterField
-         * @description A condition that a search's filter may have: enough to draw a form for it.
-         */
-        FilterField: {
-            /** Name */
-            name: string;
-            /**
-             * Kind
-             * @enum {string}
-             */
-            kind: "time" | "pixels" | "choice" | "formats" | "flag" | "folder";
-            /**
-             * Label
-             * @description A few words for people.
-             */
-            label: string;
-            /**
-             * Help
-             * @description A sentence for people.
-             */
-            help: string;
-            /**
-             * Choices
-             * @description Of the kind choice: what can be chosen.
-             */
-            choices: components["schemas"]["Choice"][];
-        };
-        /**
-         * Forget
-         * @description Take missing pictures out of a collection.
-         */
-        Forget: {
-            /**
-             * Folder
-             * @description Absolute, with all below it; null: everywhere.
-             */
-            folder?: string | null;
-        };
-        /**
-         * Forgotten
-         * @description What was taken out of a collection.
-         */
-        Forgotten: {
-            /**
-             * Pictures
-             * @description Missing pictures that the collection no longer knows.
-             */
-            pictures: number;
-            /**
-             * Found
-             * @description Pictures that were missing and are there again: they stay.
-             */
-            found: number;
-        };
-        /**
          * HitOut
          * @description A picture that a search found.
          */
@@ -796,11 +706,6 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
-            /**
-             * Missing
-             * @description Whether its file is not there now; `paths` tells where it was.
-             */
-            missing: boolean;
             /** File Url */
             file_url: string;
             /**
@@ -874,11 +779,6 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
-            /**
-             * Missing
-             * @description Whether its file is not there now; `paths` tells where it was.
-             */
-            missing: boolean;
             /** File Url */
             file_url: string;
             /**
@@ -900,7 +800,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "import" | "reencode" | "mend";
+            kind: "import" | "reencode";
             /**
              * Source
              * @description What is imported, for people.
@@ -980,7 +880,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "import" | "reencode" | "mend";
+            kind: "import" | "reencode";
             /**
              * Source
              * @description What is imported, for people.
@@ -1131,11 +1031,6 @@ export interface components {
             /** Catalog */
             catalog: string;
             limits: components["schemas"]["Limits"];
-            /**
-             * Filters
-             * @description What a search can be filtered by.
-             */
-            filters: components["schemas"]["FilterField"][];
             /** Import Roots */
             import_roots: string[];
             /** Default Collection */
@@ -1149,39 +1044,15 @@ export interface components {
         };
         /**
          * TookMs
-         * @description Milliseconds of each stage, from the first byte of the request to the last of the answer.
+         * @description Milliseconds of each stage.
          */
         TookMs: {
-            /**
-             * Read
-             * @description Receiving the request and taking it apart.
-             */
-            read: number;
-            /**
-             * Decode
-             * @description Decoding the drawing and the example picture.
-             */
-            decode: number;
-            /**
-             * Encode
-             * @description The model.
-             */
+            /** Encode */
             encode: number;
-            /**
-             * Search
-             * @description The vector store.
-             */
+            /** Search */
             search: number;
-            /**
-             * Rows
-             * @description The catalog.
-             */
-            rows: number;
-            /**
-             * Answer
-             * @description Shares of the parts, page and JSON.
-             */
-            answer: number;
+            /** Fetch */
+            fetch: number;
         };
         /**
          * Problem
@@ -1197,69 +1068,10 @@ export interface components {
             title: string;
             /** Status */
             status: number;
-            /**
-             * Code
-             * @description The kind of error, for programs; stable: invalid_input, not_found, store_unavailable, ...
-             */
-            code: string;
             /** Detail */
             detail: string;
             /** Instance */
             instance: string;
-        };
-        /**
-         * Filter
-         * @description Conditions on pictures, all of which must hold.
-         */
-        Filter: {
-            /**
-             * Taken from
-             * @description Not before this time (inclusive); UTC unless it names a zone. Pictures without a date never match a date condition.
-             * @example 2024-06-01T12:00:00Z
-             */
-            taken_after?: string;
-            /**
-             * Taken before
-             * @description Before this time (exclusive); UTC unless it names a zone.
-             * @example 2024-06-01T12:00:00Z
-             */
-            taken_before?: string;
-            /**
-             * Width at least
-             * @description At least so many pixels wide.
-             */
-            min_width?: number;
-            /**
-             * Height at least
-             * @description At least so many pixels high.
-             */
-            min_height?: number;
-            /**
-             * Shape
-             * @description Wider than high, higher than wide, or square.
-             * @enum {string}
-             */
-            orientation?: "landscape" | "portrait" | "square";
-            /**
-             * Type
-             * @description Of any of these formats, in upper or lower case; empty: of all.
-             */
-            formats?: string[];
-            /**
-             * Has a location
-             * @description Whether the picture says where it was taken.
-             */
-            has_location?: boolean;
-            /**
-             * In the folder
-             * @description Absolute; pictures that lie in it or in a folder below it.
-             */
-            folder?: string;
-            /**
-             * Missing pictures
-             * @description Pictures whose files are not there now, on a drive that is away perhaps: hidden (false, also when nothing is said), shown like all others ("any"), or alone (true).
-             */
-            missing?: boolean | ("false" | "any" | "true");
         };
     };
     responses: never;
@@ -1563,42 +1375,6 @@ export interface operations {
             };
         };
     };
-    forget_missing: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description Name of the collection. */
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: {
-            content: {
-                "application/json": components["schemas"]["Forget"] | null;
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Forgotten"];
-                };
-            };
-            /** @description What was wrong, and what would be right. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     start_import: {
         parameters: {
             query?: never;
@@ -1617,12 +1393,6 @@ export interface operations {
                      * @description A folder below one of IMAGE_ROOTS.
                      */
                     path: string;
-                    /**
-                     * Exclude
-                     * @description Patterns of what is left out, as .gitignore has them.
-                     * @default []
-                     */
-                    exclude?: string[];
                 } | {
                     /** Urls */
                     urls: string[];
@@ -1660,8 +1430,6 @@ export interface operations {
                 /** @description `next` of the page before. */
                 cursor?: string | null;
                 limit?: number;
-                /** @description Of pictures whose files are not there: none, only these, or any. */
-                missing?: "false" | "true" | "any";
             };
             header?: never;
             path: {

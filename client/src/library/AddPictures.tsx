@@ -1,15 +1,24 @@
-import { type FormEvent, useEffect, useRef, useState } from "react";
-import { api, Problem } from "../api/client";
-import type { Job, System } from "../api/types";
-import { FolderIcon, LinkIcon, UploadIcon } from "../ui/icons";
+import { Folder, FolderUp, Link, Upload } from "lucide-react";
+import { type DragEvent, type FormEvent, useEffect, useRef, useState } from "react";
+import { useSpeech } from "../i18n";
+import { list, percent } from "../i18n/format";
+import { api } from "../server/client";
+import { asProblem } from "../server/problem";
+import { useAccept } from "../server/queries";
+import type { Job, System } from "../server/types";
+import { Button } from "../ui/Button";
+import { Field } from "../ui/Field";
+import { Notice } from "../ui/Notice";
+import styles from "./AddPictures.module.css";
+import { droppedFiles, pictures } from "./folders";
 import { parcels } from "./parcels";
 
-type Way = "folder" | "files" | "addresses";
-const WAYS: readonly { way: Way; label: string; Icon: () => React.ReactNode }[] = [
-  { way: "folder", label: "Folder", Icon: FolderIcon },
-  { way: "files", label: "Files", Icon: UploadIcon },
-  { way: "addresses", label: "Web", Icon: LinkIcon },
-];
+const WAYS = [
+  { way: "folder", Icon: Folder },
+  { way: "files", Icon: Upload },
+  { way: "addresses", Icon: Link },
+] as const;
+type Way = (typeof WAYS)[number]["way"];
 
 interface Props {
   collection: string;
@@ -21,6 +30,8 @@ interface Props {
 }
 
 export function AddPictures({ collection, system, dropped, onDroppedTaken, onStarted }: Props) {
+  const { t, explain } = useSpeech();
+  const accept = useAccept(true);
   const roots = system?.import_roots ?? [];
   const [chosen, setChosen] = useState<Way | null>(null);
   const [path, setPath] = useState<string | null>(null);
@@ -28,7 +39,9 @@ export function AddPictures({ collection, system, dropped, onDroppedTaken, onSta
   const [busy, setBusy] = useState(false);
   const [sent, setSent] = useState(0);
   const [problem, setProblem] = useState<string | null>(null);
+  const [hot, setHot] = useState(false); // files are held over the zone
   const chooser = useRef<HTMLInputElement>(null);
+  const folderChooser = useRef<HTMLInputElement>(null);
   const way = chosen ?? (system && roots.length === 0 ? "files" : "folder");
   const folder = path ?? roots[0] ?? "";
 
@@ -40,12 +53,16 @@ export function AddPictures({ collection, system, dropped, onDroppedTaken, onSta
       for (const start of starts) onStarted(await start());
       setAddresses("");
     } catch (error) {
-      setProblem(error instanceof Problem ? error.message : String(error));
+      setProblem(explain(asProblem(error)));
     }
     setBusy(false);
   };
 
   const upload = (files: readonly File[]): void => {
+    if (files.length === 0) {
+      setProblem(t("add.files.none"));
+      return;
+    }
     const parts = parcels(files, (system?.limits.max_request_bytes ?? 2 ** 31) * 0.9);
     setSent(0);
     void begin(
@@ -63,17 +80,24 @@ export function AddPictures({ collection, system, dropped, onDroppedTaken, onSta
     onDroppedTaken();
   }, [dropped]);
 
+  const drop = (event: DragEvent): void => {
+    event.preventDefault();
+    event.stopPropagation();
+    setHot(false);
+    if (!busy) void droppedFiles(event.nativeEvent).then(upload);
+  };
+
   const submitAddresses = (event: FormEvent): void => {
     event.preventDefault();
     const urls = addresses.split(/\s+/).filter(Boolean);
-    if (urls.length === 0) setProblem("Paste at least one address that begins with http:// or https://.");
+    if (urls.length === 0) setProblem(t("add.addresses.none"));
     else void begin([() => api.importUrls(collection, urls)]);
   };
 
   return (
-    <div className="add">
-      <div className="tabs" role="tablist" aria-label="Where the pictures come from">
-        {WAYS.map(({ way: name, label, Icon }) => (
+    <div className={styles.add}>
+      <div className={styles.tabs} role="tablist" aria-label={t("add.ways")}>
+        {WAYS.map(({ way: name, Icon }) => (
           <button
             key={name}
             type="button"
@@ -86,11 +110,11 @@ export function AddPictures({ collection, system, dropped, onDroppedTaken, onSta
               setProblem(null);
             }}
           >
-            <Icon /> {label}
+            <Icon /> {t(`add.${name}`)}
           </button>
         ))}
       </div>
-      <div id="way-panel" role="tabpanel" aria-labelledby={`way-${way}`}>
+      <div id="way-panel" className={styles.way} role="tabpanel" aria-labelledby={`way-${way}`}>
         {way === "folder" && (
           <form
             onSubmit={(event) => {
@@ -98,64 +122,59 @@ export function AddPictures({ collection, system, dropped, onDroppedTaken, onSta
               void begin([() => api.importFolder(collection, folder.trim())]);
             }}
           >
-            <label className="field">
-              <span>Folder on the server</span>
+            <Field label={t("add.folder.field")}>
               <input
                 type="text"
                 list="import-roots"
-                placeholder="/path/of/your/photos"
+                placeholder={t("add.folder.example")}
                 spellCheck="false"
                 autoComplete="off"
                 required
                 value={folder}
                 onChange={(event) => setPath(event.target.value)}
               />
-            </label>
+            </Field>
             <datalist id="import-roots">
               {roots.map((root) => (
                 <option key={root} value={root} />
               ))}
             </datalist>
             <p className="hint">
-              {roots.length > 0 ? (
-                <>
-                  The pictures stay where they are. Allowed:{" "}
-                  {roots.map((root, index) => (
-                    <span key={root}>
-                      {index > 0 && ", "}
-                      <code>{root}</code>
-                    </span>
-                  ))}{" "}
-                  and folders inside.
-                </>
-              ) : (
-                <>
-                  This server allows no folders yet: start it with <code>IMAGE_ROOTS</code> set, or upload files.
-                </>
-              )}
+              {roots.length > 0 ? t("add.folder.allowed", { folders: list(roots) }) : t("add.folder.none")}
             </p>
-            <button type="submit" className="button primary" disabled={busy}>
-              {busy ? "Starting…" : "Import folder"}
-            </button>
+            <Button type="submit" look="primary" disabled={busy}>
+              {t(busy ? "add.starting" : "add.folder.start")}
+            </Button>
           </form>
         )}
         {way === "files" && (
-          <button
-            type="button"
-            className="dropzone"
-            data-drop="add"
-            disabled={busy}
-            onClick={() => chooser.current?.click()}
-          >
-            <UploadIcon />
-            <span>{busy ? `Uploading… ${Math.floor(sent * 100)} %` : "Drop pictures or a zip here"}</span>
-            <span className="hint">{busy ? "Keep this page open until it is done" : "or press to choose"}</span>
-          </button>
+          <>
+            <button
+              type="button"
+              className={styles.dropzone}
+              data-hot={hot || undefined}
+              disabled={busy}
+              onClick={() => chooser.current?.click()}
+              onDragOver={(event) => {
+                event.preventDefault();
+                setHot(true);
+              }}
+              onDragLeave={() => setHot(false)}
+              onDrop={drop}
+            >
+              <Upload />
+              <span>{busy ? t("add.files.sent", { share: percent(sent) }) : t("add.files.drop")}</span>
+              <span className="hint">{t(busy ? "add.files.stay" : "add.files.choose")}</span>
+            </button>
+            <Button disabled={busy} onClick={() => folderChooser.current?.click()}>
+              <FolderUp /> {t("add.files.folder")}
+            </Button>
+            <p className="hint">{t("add.files.copies")}</p>
+          </>
         )}
         {way === "addresses" && (
           <form onSubmit={submitAddresses}>
-            <label className="field">
-              <span>Addresses of pictures, one a line</span>
+            <Field label={t("add.addresses.field")}>
               <textarea
                 rows={4}
                 placeholder="https://example.org/cat.jpg"
@@ -163,29 +182,37 @@ export function AddPictures({ collection, system, dropped, onDroppedTaken, onSta
                 value={addresses}
                 onChange={(event) => setAddresses(event.target.value)}
               />
-            </label>
-            <button type="submit" className="button primary" disabled={busy}>
-              {busy ? "Starting…" : "Fetch pictures"}
-            </button>
+            </Field>
+            <Button type="submit" look="primary" disabled={busy}>
+              {t(busy ? "add.starting" : "add.addresses.start")}
+            </Button>
           </form>
         )}
         <input
           ref={chooser}
           type="file"
-          accept="image/*,.heic,.heif,.avif,.zip,application/zip"
+          accept={accept}
           multiple
           hidden
-          aria-label="Pictures or zips to upload"
+          aria-label={t("add.files.chooser")}
           onChange={(event) => {
             upload([...(event.target.files ?? [])]);
             event.target.value = "";
           }}
         />
-        {problem && (
-          <p className="notice bad" role="alert">
-            {problem}
-          </p>
-        )}
+        <input
+          ref={folderChooser}
+          type="file"
+          {...{ webkitdirectory: "" }} // known to every browser, not to the types
+          multiple
+          hidden
+          aria-label={t("add.files.folder.chooser")}
+          onChange={(event) => {
+            upload(pictures([...(event.target.files ?? [])]));
+            event.target.value = "";
+          }}
+        />
+        {problem && <Notice bad>{problem}</Notice>}
       </div>
     </div>
   );

@@ -1,25 +1,35 @@
-import type { Hit, Picture } from "../api/types";
-import { score as written } from "../ui/format";
+import { type Speech, useSpeech } from "../i18n";
+import { list, score as written } from "../i18n/format";
+import type { Hit, Picture } from "../server/types";
+import { cx } from "../ui/cx";
+import styles from "./Parts.module.css";
+import { type Best, reasonsOf } from "./reason";
 
-const NAMES: Record<string, string> = {
-  text: "Words",
-  sketch: "Drawing",
-  image: "Picture",
-  like: "More like this",
-  not_text: "Without",
-};
-const ORDER = ["text", "sketch", "image", "like", "not_text"];
+/** The parts of a question, in the order in which they are shown. */
+export const PARTS = ["text", "sketch", "image", "like", "not_text"] as const;
 
 export const isHit = (picture: Picture | Hit): picture is Hit => "score" in picture;
 
-const entries = (parts: Hit["parts"]): [name: string, share: number][] =>
-  Object.entries(parts).sort(([a], [b]) => ORDER.indexOf(a) - ORDER.indexOf(b));
+const order = (name: string): number => (PARTS as readonly string[]).indexOf(name);
 
-/** "score 0.412: words 0.250, drawing 0.162" */
-export const spoken = (hit: Hit): string =>
-  `score ${written(hit.score)}: ${entries(hit.parts)
-    .map(([name, share]) => `${(NAMES[name] ?? name).toLowerCase()} ${written(share)}`)
-    .join(", ")}`;
+const entries = (parts: Hit["parts"]): [name: string, share: number][] =>
+  Object.entries(parts).sort(([a], [b]) => order(a) - order(b));
+
+const isPart = (name: string): name is (typeof PARTS)[number] => order(name) >= 0;
+
+const nameOf = (name: string, { t }: Speech): string => (isPart(name) ? t(`part.${name}`) : name);
+
+/** "Matches your drawing strongly and the words somewhat." */
+export function inWords(hit: Hit, best: Best, { t }: Speech): string {
+  const reasons = [...reasonsOf(hit, best)].sort((a, b) => order(a.part) - order(b.part));
+  const parts = reasons.map(({ part, strength }) =>
+    t(`reason.${strength}`, { part: isPart(part) && part !== "not_text" ? t(`reason.part.${part}`) : part }),
+  );
+  return parts.length > 0 ? t("reason", { parts: list(parts) }) : "";
+}
+
+/** The colour that a part of the question wears everywhere. */
+export const Swatch = ({ part }: { part: string }) => <i className={cx(styles.part, styles.swatch)} data-part={part} />;
 
 /** A bar as long as the score is against the best one, divided by what each part of the query gave. */
 export function PartsBar({ hit, best }: { hit: Hit; best: number }) {
@@ -27,9 +37,14 @@ export function PartsBar({ hit, best }: { hit: Hit; best: number }) {
   const sum = given.reduce((total, [, share]) => total + share, 0);
   const length = best > 0 ? Math.min(1, Math.max(0.02, hit.score / best)) : 0;
   return (
-    <span className="parts-bar" aria-hidden="true">
+    <span className={styles.bar} aria-hidden="true">
       {given.map(([name, share]) => (
-        <span key={name} className={`part-${name}`} style={{ width: `${(share / sum) * length * 100}%` }} />
+        <span
+          key={name}
+          className={styles.part}
+          data-part={name}
+          style={{ width: `${(share / sum) * length * 100}%` }}
+        />
       ))}
     </span>
   );
@@ -37,21 +52,26 @@ export function PartsBar({ hit, best }: { hit: Hit; best: number }) {
 
 /** The same, with names and numbers. */
 export function PartsTable({ hit }: { hit: Hit }) {
+  const speech = useSpeech();
   const given = entries(hit.parts);
   const largest = Math.max(...given.map(([, share]) => Math.abs(share)), 1e-9);
   return (
-    <table className="parts-table">
+    <table className={styles.table}>
       <caption>
-        Score <strong>{written(hit.score)}</strong>
+        {speech.t("part.score")} <strong>{written(hit.score)}</strong>
       </caption>
       <tbody>
         {given.map(([name, share]) => (
           <tr key={name}>
-            <th scope="row">{NAMES[name] ?? name}</th>
-            <td className="part-track">
-              <span className={`part-${name}`} style={{ width: `${(Math.abs(share) / largest) * 100}%` }} />
+            <th scope="row">{nameOf(name, speech)}</th>
+            <td className={styles.track}>
+              <span
+                className={styles.part}
+                data-part={name}
+                style={{ width: `${(Math.abs(share) / largest) * 100}%` }}
+              />
             </td>
-            <td className="number">{written(share)}</td>
+            <td className={styles.number}>{written(share)}</td>
           </tr>
         ))}
       </tbody>

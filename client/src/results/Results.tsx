@@ -1,171 +1,186 @@
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
-import { address } from "../api/client";
-import type { Hit, Picture } from "../api/types";
-import type { Results as Answers } from "../search/useResults";
-import { baseName, score } from "../ui/format";
-import { justify, shownAspect } from "./justify";
-import { isHit, PartsBar, spoken } from "./Parts";
+import { type Dispatch, useCallback, useMemo } from "react";
+import type { Question, Step } from "../app/question";
+import { Toast } from "../app/Toast";
+import { useSpeech } from "../i18n";
+import { baseName, calendar, count, pictures as countOf, score } from "../i18n/format";
+import type { Library } from "../server/queries";
+import type { Hit, Picture } from "../server/types";
+import { Button } from "../ui/Button";
+import { Notice, Spinner } from "../ui/Notice";
+import { byDate } from "./dates";
+import { Examples } from "./Examples";
+import { Grid } from "./Grid";
+import { type Layout, layOut } from "./layout";
+import { isHit, PARTS, Swatch } from "./Parts";
+import styles from "./Results.module.css";
+import { SelectionBar } from "./SelectionBar";
+import { Nothing, Trouble, Welcome } from "./States";
+import { smallUrl } from "./Tile";
+import type { Answers, Shown } from "./useAnswers";
+import { useRemoval } from "./useRemoval";
+import { useSelection } from "./useSelection";
+import { useSteady } from "./useSteady";
+import { useWidth } from "./useWidth";
 
-const GAP = 10;
-const SMALL = 256; // long sides of the two thumbnails, px
-const LARGE = 768;
-const CAPTION = 22; // height of the line below a hit, px
-
-/** Row height that shows two or three pictures a row on a phone and five or six on a wide screen. */
-const targetHeight = (width: number): number => (width < 520 ? 128 : width < 1200 ? 176 : 208);
-
-function useWidth<T extends HTMLElement>(): [React.RefObject<T | null>, number] {
-  const element = useRef<T>(null);
-  const [width, setWidth] = useState(0);
-  useLayoutEffect(() => {
-    if (!element.current) return;
-    setWidth(Math.floor(element.current.getBoundingClientRect().width));
-    const observer = new ResizeObserver((entries) => {
-      const last = entries.at(-1);
-      if (last) setWidth(Math.floor(last.contentRect.width));
-    });
-    observer.observe(element.current);
-    return () => observer.disconnect();
-  }, []);
-  return [element, width];
-}
+const BAR = 12; // px below a hit, for what its parts gave
+const NONE: readonly (Picture | Hit)[] = [];
 
 interface Props {
+  library: Library;
   answers: Answers;
-  onOpen: (picture: Picture | Hit) => void;
+  /** Whether the question asks for anything: otherwise the newest pictures are shown. */
+  asked: boolean;
+  question: Question;
+  importing: boolean;
+  /** The picture that the viewer shows. */
+  viewed: number | null;
+  dispatch: Dispatch<Step>;
+  onOpen: (id: number) => void;
+  onLibrary: () => void;
+  onFiles: (files: readonly File[]) => void;
 }
 
-export function ResultsGrid({ answers, onOpen }: Props) {
-  const { shown, busy, moreBusy, moreProblem, more } = answers;
-  const [grid, width] = useWidth<HTMLDivElement>();
-  const end = useRef<HTMLDivElement>(null);
-  const target = targetHeight(width);
-  const rows = useMemo(() => justify(shown?.pictures ?? [], width, target, GAP), [shown, width, target]);
-  const first = shown?.pictures[0];
-  const best = first && isHit(first) ? first.score : 0;
-  const next = shown?.next ?? null;
+/** Hits in rows, the newest pictures in rows under their dates. */
+function arrange(shown: Shown | null, width: number): Layout<Picture | Hit> {
+  if (!shown) return layOut<Picture | Hit>([], width, 0);
+  if (shown.kind === "search") return layOut([{ title: "", items: shown.pictures }], width, BAR);
+  return layOut(byDate(shown.pictures, calendar), width, 0);
+}
 
-  useEffect(() => {
-    const element = end.current;
-    if (!element || !next || moreProblem) return;
-    // A busy browser hands over several observations at once; the last one is how things are.
-    const observer = new IntersectionObserver((entries) => entries.at(-1)?.isIntersecting && more(), {
-      rootMargin: "800px",
-    });
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, [next, more, moreProblem]);
+/** The right side of the page: what was found, or why there is nothing. */
+export function Results(props: Props) {
+  const { library, answers, asked, question, importing, viewed, dispatch, onOpen, onLibrary, onFiles } = props;
+  const { t, explain, language } = useSpeech();
+  const { problem } = answers;
+  const { about, collections, empty, current, refresh } = library;
+  const [element, width] = useWidth<HTMLElement>();
+  const shown = useSteady(answers.shown, (next) =>
+    arrange(next, width)
+      .places.filter((place) => place.top < window.innerHeight)
+      .map((place) => smallUrl(place.item)),
+  );
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another language writes other dates
+  const layout = useMemo(() => arrange(shown, width), [shown, width, language]);
+  const busy = answers.busy || shown !== answers.shown;
+
+  const pictures = shown?.pictures ?? NONE;
+  const selection = useSelection(pictures, current);
+  const removal = useRemoval(
+    current,
+    answers,
+    useCallback(() => void refresh(), [refresh]),
+  );
+  const chosen = useMemo(() => [...selection.chosen.values()], [selection.chosen]);
+
+  const idle =
+    Object.keys(question.filter).length > 0 ||
+    question.notText.trim() !== "" ||
+    question.like !== null ||
+    question.image !== null;
+  const filled = about !== undefined && about.count > 0;
+  // The page turns over together with the pictures, not before them.
+  const searched = shown ? shown.kind === "search" : asked;
 
   return (
-    <div className="grid" ref={grid} aria-busy={busy}>
-      {!shown && busy ? (
-        <Skeleton width={width} target={target} />
-      ) : (
-        <ul className={`rows${busy ? " outdated" : ""}`}>
-          {rows.map((row) => (
-            <li
-              key={row.boxes[0]?.item.id}
-              className="row"
-              style={{ gap: GAP, containIntrinsicHeight: row.height + (best > 0 ? CAPTION : 0) }}
-            >
-              {row.boxes.map(({ item, width: tileWidth }) => (
-                <Tile key={item.id} picture={item} width={tileWidth} height={row.height} best={best} onOpen={onOpen} />
-              ))}
-            </li>
-          ))}
-        </ul>
-      )}
-      <div ref={end} className="grid-end">
-        {moreBusy && <span className="spinner" role="status" aria-label="Loading more" />}
-        {moreProblem && (
-          <p className="notice" role="alert">
-            {moreProblem.message}{" "}
-            <button type="button" className="button small" onClick={more}>
-              Load more
-            </button>
-          </p>
+    <section ref={element} className={styles.results} aria-label={t("results.pictures")}>
+      <div className={styles.head}>
+        {(searched || !about || filled) && <h1>{t(searched ? "results.best" : "results.newest")}</h1>}
+        {busy && <Spinner />}
+        {shown?.kind === "search" && shown.tookMs !== null && !busy && (
+          <span className={styles.took}>{count(Math.max(1, Math.round(shown.tookMs)))} ms</span>
         )}
+        <span className="spacer" />
+        {asked && shown?.kind === "search" && <Legend hits={shown.pictures} />}
+        {asked && (
+          <Button small onClick={() => dispatch({ type: "blank" })}>
+            {t("results.again")}
+          </Button>
+        )}
+        <Status pictures={busy ? null : (shown?.pictures ?? null)} />
       </div>
-    </div>
-  );
-}
 
-interface TileProps {
-  picture: Picture | Hit;
-  width: number;
-  height: number;
-  best: number;
-  onOpen: (picture: Picture | Hit) => void;
-}
+      {!searched && filled && <Examples onStart={({ marks, text }) => dispatch({ type: "start", marks, text })} />}
+      {!asked && idle && <Notice className={styles.waiting}>{t("results.idle")}</Notice>}
 
-function Tile({ picture, width, height, best, onOpen }: TileProps) {
-  const [state, setState] = useState<"loading" | "shown" | "broken">("loading");
-  const name = baseName(picture.path);
-  const hit = isHit(picture) ? picture : null;
-  const aspect = picture.width / picture.height;
-  const widthOf = (longSide: number): number => Math.max(1, Math.round(longSide * Math.min(1, aspect || 1)));
-  const small = address(picture.thumbnail_url, { size: "small" });
-  const large = address(picture.thumbnail_url, { size: "large" });
-  // Cropped tiles show a wider picture than their own width.
-  const drawn = Math.round(Math.max(width, height * (aspect || 1)) * (shownAspect(picture) === aspect ? 1 : 0.99));
-  return (
-    <figure className="tile" style={{ width }}>
-      <button
-        type="button"
-        className={`tile-picture ${state}`}
-        style={{ height }}
-        title={name}
-        aria-label={hit ? `${name}, ${spoken(hit)}` : name}
-        data-id={picture.id}
-        onClick={() => onOpen(picture)}
-      >
-        {state === "broken" ? (
-          <span className="broken-text">{name}</span>
-        ) : (
-          <img
-            src={small}
-            srcSet={`${small} ${widthOf(SMALL)}w, ${large} ${widthOf(LARGE)}w`}
-            sizes={`${drawn}px`}
-            width={Math.round(width)}
-            height={Math.round(height)}
-            alt=""
-            loading="lazy"
-            decoding="async"
-            draggable="false"
-            onLoad={() => setState("shown")}
-            onError={() => setState("broken")}
-          />
-        )}
-      </button>
-      {hit && (
-        <figcaption aria-hidden="true">
-          <PartsBar hit={hit} best={best} />
-          <span className="score">{score(hit.score)}</span>
-        </figcaption>
+      {library.problem && !collections ? (
+        <Trouble problem={library.problem} waiting={library.problem.away} />
+      ) : problem ? (
+        <Trouble problem={problem} waiting={problem.away} onAgain={answers.again} />
+      ) : empty && !importing ? (
+        <Welcome onAdd={onLibrary} onFiles={onFiles} />
+      ) : !busy && shown && shown.pictures.length === 0 ? (
+        <Nothing asked={asked} />
+      ) : (
+        <Grid
+          answers={answers}
+          shown={shown}
+          layout={layout}
+          width={width}
+          loading={busy || !collections}
+          selection={selection}
+          viewed={viewed}
+          onOpen={onOpen}
+        />
       )}
-    </figure>
+
+      {chosen.length > 0 && (
+        <SelectionBar
+          pictures={chosen}
+          onLike={(id) => {
+            selection.clear();
+            dispatch({ type: "like", id });
+            window.scrollTo({ top: 0 });
+          }}
+          onRemove={() => {
+            removal.remove(chosen.map((picture) => picture.id));
+            selection.clear();
+          }}
+          onClear={selection.clear}
+        />
+      )}
+      {removal.pending && (
+        <Toast
+          sentence={t("gallery.removed", { pictures: countOf(removal.pending.ids.length) })}
+          action={t("gallery.undo")}
+          onAction={removal.undo}
+          onGone={removal.dismiss}
+        />
+      )}
+      {removal.problem && <Toast sentence={explain(removal.problem)} onGone={removal.dismiss} />}
+    </section>
   );
 }
 
-const SHAPES = [1.5, 1.33, 0.75, 1.5, 1, 1.78, 0.67, 1.33, 1.5, 1.33, 0.75, 1.6, 1, 1.5, 1.33, 0.75, 1.5, 1.33].map(
-  (aspect, id) => ({
-    id,
-    width: aspect * 100,
-    height: 100,
-  }),
-);
-
-function Skeleton({ width, target }: { width: number; target: number }) {
-  const rows = justify(SHAPES, width, target, GAP);
+/** What a screen reader hears when an answer comes; `pictures` is null while there is none. */
+function Status({ pictures }: { pictures: readonly (Hit | Picture)[] | null }) {
+  const { t } = useSpeech();
+  const best = pictures?.[0];
+  const shown = pictures ? countOf(pictures.length) : "";
   return (
-    <div className="rows skeleton" aria-hidden="true">
-      {rows.map((row) => (
-        <div key={row.boxes[0]?.item.id} className="row" style={{ gap: GAP }}>
-          {row.boxes.map(({ item, width: tileWidth }) => (
-            <div key={item.id} className="tile-picture" style={{ width: tileWidth, height: row.height }} />
-          ))}
-        </div>
+    <p className="visually-hidden" role="status" data-testid="status">
+      {!pictures
+        ? ""
+        : best && isHit(best)
+          ? t("results.status.best", { shown, name: baseName(best.path), score: score(best.score) })
+          : t("results.status", { shown })}
+    </p>
+  );
+}
+
+/** What the colours under the pictures mean; only where there are several. */
+function Legend({ hits }: { hits: readonly (Hit | Picture)[] }) {
+  const { t } = useSpeech();
+  const first = hits[0];
+  if (!first || !isHit(first)) return null;
+  const given = PARTS.filter((name) => name !== "not_text" && first.parts[name] !== undefined);
+  if (given.length < 2) return null;
+  return (
+    <p className={styles.legend} aria-hidden="true">
+      {given.map((name) => (
+        <span key={name}>
+          <Swatch part={name} /> {t(`part.${name}`)}
+        </span>
       ))}
-    </div>
+    </p>
   );
 }

@@ -1,9 +1,11 @@
+import { cx } from "../ui/cx";
+import styles from "./MiniSketch.module.css";
 import { type Mark, SIDE } from "./strokes";
 
 /** A drawing as a small picture that takes the colour of the text around it. */
-export function MiniSketch({ marks }: { marks: readonly Mark[] }) {
+export function MiniSketch({ marks, className }: { marks: readonly Mark[]; className?: string | undefined }) {
   return (
-    <svg className="mini-sketch" viewBox={`0 0 ${SIDE} ${SIDE}`} aria-hidden="true">
+    <svg className={cx(styles.mini, className)} viewBox={`0 0 ${SIDE} ${SIDE}`} aria-hidden="true">
       {marks.map((mark, index) =>
         mark.kind === "pen" ? (
           <polyline

@@ -1,22 +1,34 @@
-import { type Dispatch, type PointerEvent, useCallback, useEffect, useRef, useState } from "react";
-import { ClearIcon, EraserIcon, PictureIcon, RedoIcon, UndoIcon } from "../ui/icons";
-import { decodeAll, paint, paintMark } from "./render";
-import { type Change, type Drawing, isBlank, type Mark, type Point, SIDE, type Stroke } from "./strokes";
+import { type PointerEvent, useCallback, useEffect, useId, useRef, useState } from "react";
+import { useSpeech } from "../i18n";
+import { FIRST, SIZES, type Tool, widthOf } from "./pen";
+import { decodeAll, look, paint, paintMark } from "./render";
+import styles from "./SketchPad.module.css";
+import { type Change, type Drawing, type Mark, type Point, SIDE, type Stroke } from "./strokes";
+import { Tools } from "./Tools";
+import { moved, pointAt, touched, type View, WHOLE, zoomed } from "./view";
 
-const SIZES = [
-  { name: "Thin", width: 4 },
-  { name: "Medium", width: 7 },
-  { name: "Thick", width: 14 },
-] as const;
-const ERASER_FACTOR = 5; // an eraser is wider than the pen of the same size
 const PIXELS = SIDE * 2; // resolution on screen: sharp on dense displays
+const PINCH_SLACK = 16; // px that a finger may have drawn before a second one makes both a pinch
 
 interface Props {
   drawing: Drawing;
-  dispatch: Dispatch<Change>;
-  /** A picture that was pasted or chosen as a sketch. */
-  onPicture: (file: Blob) => void;
+  onChange: (change: Change) => void;
+  /** A picture that was chosen for the sheet. */
+  onPicture: (file: File) => void;
 }
+
+/** A line on its way. */
+interface Line {
+  pointer: number;
+  kind: string;
+  from: { x: number; y: number };
+  farthest: number; // px from where it began
+  mark: Stroke & { points: Point[] };
+  /** What the eraser of whole strokes has met. */
+  met: Set<Mark> | null;
+}
+
+type Spot = Readonly<{ x: number; y: number }>;
 
 const isTyping = (target: EventTarget | null): boolean =>
   target instanceof HTMLElement &&
@@ -34,18 +46,31 @@ function eraserCursor(width: number): string {
   return `url("data:image/svg+xml,${ring.replace(/</g, "%3C").replace(/>/g, "%3E")}") ${side / 2} ${side / 2}, crosshair`;
 }
 
-/** The sheet to draw on, with its tools. Mouse, pen (with pressure and its own eraser end) and touch. */
-export function SketchPad({ drawing, dispatch, onPicture }: Props) {
+const middle = (spots: readonly Spot[]): Spot => ({
+  x: spots.reduce((sum, spot) => sum + spot.x, 0) / spots.length,
+  y: spots.reduce((sum, spot) => sum + spot.y, 0) / spots.length,
+});
+const span = ([a, b]: readonly Spot[]): number => (a && b ? Math.max(1, Math.hypot(a.x - b.x, a.y - b.y)) : 1);
+
+/**
+ * The sheet to draw on, with its tools. Mouse, pen (with pressure and its own eraser end) and fingers; two fingers zoom and move the sheet.
+ * Once a pen was seen, single fingers move the sheet too, and a palm does nothing.
+ */
+export function SketchPad({ drawing, onChange, onPicture }: Props) {
+  const { t } = useSpeech();
+  const state = useId();
   const canvas = useRef<HTMLCanvasElement>(null);
   const settled = useRef<HTMLCanvasElement | null>(null); // all finished marks, so that a long stroke costs the same on a full sheet
-  const stroke = useRef<{ pointer: number; mark: Stroke & { points: Point[] } } | null>(null);
+  const line = useRef<Line | null>(null);
+  const fingers = useRef(new Map<number, Spot>()); // those that move the sheet
   const frame = useRef(0);
-  const chooser = useRef<HTMLInputElement>(null);
-  const [size, setSize] = useState(1);
-  const [erasing, setErasing] = useState(false);
+  const [tool, setTool] = useState(FIRST);
   const [drawingNow, setDrawingNow] = useState(false);
-  const { marks, past, future } = drawing;
-  const width = SIZES[size]?.width ?? SIZES[1].width;
+  const [view, setView] = useState<View>(WHOLE);
+  const [penSeen, setPenSeen] = useState(false);
+  const [tracing, setTracing] = useState<string | null>(null); // address of the photo under the sheet
+  const { marks } = drawing;
+  const enlarged = view.scale > 1;
 
   const show = useCallback(() => {
     frame.current = 0;
@@ -54,28 +79,41 @@ export function SketchPad({ drawing, dispatch, onPicture }: Props) {
     if (!sheet || !finished || !context) return;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.drawImage(finished, 0, 0);
-    context.setTransform(PIXELS / SIDE, 0, 0, PIXELS / SIDE, 0, 0);
-    if (stroke.current) paintMark(context, stroke.current.mark, false);
-  }, []);
+    if (!line.current || line.current.met) return;
+    look(sheet, view);
+    paintMark(context, line.current.mark, false);
+  }, [view]);
 
-  useEffect(() => {
-    let current = true;
-    void decodeAll(marks).then(() => {
-      if (!current) return;
+  /** Paints the finished marks anew. */
+  const settle = useCallback(
+    (visible: readonly Mark[]) => {
       if (!settled.current) {
         settled.current = document.createElement("canvas");
         settled.current.width = PIXELS;
         settled.current.height = PIXELS;
       }
-      paint(settled.current, marks);
+      paint(settled.current, visible, view);
       show();
-    });
+    },
+    [view, show],
+  );
+
+  useEffect(() => {
+    let current = true;
+    if (marks.some((mark) => mark.kind === "picture")) void decodeAll(marks).then(() => current && settle(marks));
+    else settle(marks);
     return () => {
       current = false;
     };
-  }, [marks, show]);
+  }, [marks, settle]);
 
   useEffect(() => () => cancelAnimationFrame(frame.current), []);
+
+  const change = useCallback((part: Partial<Tool>): void => setTool((now) => ({ ...now, ...part })), []);
+  const zoom = useCallback(
+    (factor: number): void => setView((now) => (factor === 0 ? WHOLE : zoomed(now, factor))),
+    [],
+  );
 
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
@@ -84,191 +122,206 @@ export function SketchPad({ drawing, dispatch, onPicture }: Props) {
       if (event.ctrlKey || event.metaKey) {
         if (key !== "z" && key !== "y") return;
         event.preventDefault();
-        dispatch({ type: key === "y" || event.shiftKey ? "redo" : "undo" });
-      } else if (key === "e") setErasing(true);
-      else if (key === "b" || key === "p") setErasing(false);
-      else if (["1", "2", "3"].includes(key)) setSize(Number(key) - 1);
-    };
-    const onPaste = (event: ClipboardEvent): void => {
-      const file = [...(event.clipboardData?.files ?? [])].find((item) => item.type.startsWith("image/"));
-      if (!file || document.querySelector("dialog[open]")) return;
-      event.preventDefault();
-      onPicture(file);
+        onChange({ type: key === "y" || event.shiftKey ? "redo" : "undo" });
+      } else if (key === "e") change({ erasing: true });
+      else if (key === "b" || key === "p") change({ erasing: false });
+      else if (key === "+" || key === "=") zoom(1.5);
+      else if (key === "-") zoom(1 / 1.5);
+      else if (key === "0") zoom(0);
+      else if (SIZES[Number(key) - 1]) change({ size: Number(key) - 1 });
     };
     document.addEventListener("keydown", onKey);
-    document.addEventListener("paste", onPaste);
-    return () => {
-      document.removeEventListener("keydown", onKey);
-      document.removeEventListener("paste", onPaste);
+    return () => document.removeEventListener("keydown", onKey);
+  }, [onChange, change, zoom]);
+
+  useEffect(() => {
+    const sheet = canvas.current;
+    if (!sheet) return;
+    const onWheel = (event: WheelEvent): void => {
+      const box = sheet.getBoundingClientRect();
+      if (!event.ctrlKey) {
+        if (!enlarged) return; // it scrolls the page
+        event.preventDefault();
+        setView((now) => moved(now, -event.deltaX / box.width, -event.deltaY / box.height));
+        return;
+      }
+      event.preventDefault(); // trackpads tell a pinch that way
+      const [u, v] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+      setView((now) => zoomed(now, Math.exp(-event.deltaY / 200), u, v));
     };
-  }, [dispatch, onPicture]);
+    sheet.addEventListener("wheel", onWheel, { passive: false });
+    return () => sheet.removeEventListener("wheel", onWheel);
+  }, [enlarged]);
+
+  useEffect(() => () => void (tracing && URL.revokeObjectURL(tracing)), [tracing]);
+
+  const pointOf = (event: Pick<MouseEvent, "clientX" | "clientY">): readonly [number, number] => {
+    const box = canvas.current?.getBoundingClientRect() ?? new DOMRect(0, 0, 1, 1);
+    return pointAt(view, (event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
+  };
 
   function gather(event: PointerEvent<HTMLCanvasElement>): void {
-    const box = event.currentTarget.getBoundingClientRect();
+    const now = line.current;
+    if (!now) return;
     const native = event.nativeEvent;
     const coalesced = native.getCoalescedEvents?.() ?? [];
-    for (const { clientX, clientY, pressure } of coalesced.length > 0 ? coalesced : [native])
-      stroke.current?.mark.points.push([
-        ((clientX - box.left) / box.width) * SIDE,
-        ((clientY - box.top) / box.height) * SIDE,
-        pressure || 0.5,
-      ]);
-    if (!frame.current) frame.current = requestAnimationFrame(show);
+    for (const one of coalesced.length > 0 ? coalesced : [native]) {
+      const [x, y] = pointOf(one);
+      if (now.met)
+        for (const mark of touched(marks, now.mark.points.at(-1) ?? [x, y], [x, y], now.mark.size / 2))
+          now.met.add(mark);
+      now.mark.points.push([x, y, one.pressure || 0.5]);
+    }
+    now.farthest = Math.max(now.farthest, Math.hypot(event.clientX - now.from.x, event.clientY - now.from.y));
+    if (now.met?.size) settle(marks.filter((mark) => !now.met?.has(mark)));
+    else if (!frame.current) frame.current = requestAnimationFrame(show);
+  }
+
+  function drop(): void {
+    const met = line.current?.met;
+    line.current = null;
+    setDrawingNow(false);
+    if (met?.size) settle(marks);
+    else show();
   }
 
   function begin(event: PointerEvent<HTMLCanvasElement>): void {
-    // 0: the tip or the left button, 5: the eraser end of a pen. A second finger never starts a second stroke.
-    if (stroke.current || (event.button !== 0 && event.button !== 5)) return;
+    const { pointerType, pointerId, button, clientX: x, clientY: y } = event;
+    if (pointerType === "pen") setPenSeen(true);
+    // 0: the tip or the left button, 5: the eraser end of a pen.
+    if (button !== 0 && button !== 5) return;
     event.preventDefault();
-    if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
-    event.currentTarget.setPointerCapture(event.pointerId);
-    const kind = erasing || event.button === 5 ? "eraser" : "pen";
-    const mark = {
-      kind,
-      size: kind === "eraser" ? width * ERASER_FACTOR : width,
-      pressure: event.pointerType === "pen",
-      points: [],
-    } as const;
-    stroke.current = { pointer: event.pointerId, mark: { ...mark, points: [] } };
+    event.currentTarget.focus({ preventScroll: true }); // the keys of the tools work, and words are no longer typed
+    if (pointerType === "touch") {
+      const young = line.current?.kind === "touch" && line.current.farthest < PINCH_SLACK ? line.current : null;
+      const moves = (penSeen && !tool.fingers) || fingers.current.size > 0;
+      if (moves || young) {
+        if (young) {
+          fingers.current.set(young.pointer, young.from);
+          drop();
+        }
+        if (!line.current) fingers.current.set(pointerId, { x, y });
+        return;
+      }
+    }
+    if (line.current) {
+      // A second finger never starts a second stroke; a pen takes over from the palm that came before it.
+      if (pointerType !== "pen" || line.current.kind !== "touch") return;
+      drop();
+    }
+    if (pointerType === "pen") fingers.current.clear();
+    event.currentTarget.setPointerCapture(pointerId);
+    const kind = tool.erasing || button === 5 ? "eraser" : "pen";
+    const size = widthOf(tool, kind === "eraser");
+    line.current = {
+      pointer: pointerId,
+      kind: pointerType,
+      from: { x, y },
+      farthest: 0,
+      mark: { kind, size, pressure: pointerType === "pen", points: [] },
+      met: kind === "eraser" && tool.whole ? new Set() : null,
+    };
     setDrawingNow(true);
     gather(event);
   }
 
+  function move(event: PointerEvent<HTMLCanvasElement>): void {
+    if (event.pointerType === "pen" && !penSeen) setPenSeen(true); // it hovers
+    if (line.current?.pointer === event.pointerId) gather(event);
+    if (!fingers.current.has(event.pointerId)) return;
+    const box = event.currentTarget.getBoundingClientRect();
+    const before = [...fingers.current.values()];
+    fingers.current.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    const after = [...fingers.current.values()];
+    const [from, to] = [middle(before), middle(after)];
+    const [u, v] = [(to.x - box.left) / box.width, (to.y - box.top) / box.height];
+    setView((now) =>
+      zoomed(moved(now, (to.x - from.x) / box.width, (to.y - from.y) / box.height), span(after) / span(before), u, v),
+    );
+  }
+
   function end(event: PointerEvent<HTMLCanvasElement>, keep: boolean): void {
-    if (stroke.current?.pointer !== event.pointerId) return;
-    const { mark } = stroke.current;
-    if (keep && settled.current) {
-      // The finished stroke stays on screen while the new list of marks makes its way through React.
-      const context = settled.current.getContext("2d");
-      context?.setTransform(PIXELS / SIDE, 0, 0, PIXELS / SIDE, 0, 0);
-      if (context) paintMark(context, mark);
+    fingers.current.delete(event.pointerId);
+    if (line.current?.pointer !== event.pointerId) return;
+    const { mark, met } = line.current;
+    if (!keep || mark.points.length === 0) {
+      drop();
+      return;
     }
-    stroke.current = null;
+    line.current = null;
     setDrawingNow(false);
-    if (keep && mark.points.length > 0) dispatch({ type: "add", mark });
-    else show();
+    if (met) {
+      if (met.size > 0) onChange({ type: "load", marks: marks.filter((one) => !met.has(one)) });
+      return;
+    }
+    // The finished stroke stays on screen while the new list of marks makes its way through React.
+    const context = settled.current && look(settled.current, view);
+    if (context) paintMark(context, mark);
+    onChange({ type: "add", mark });
   }
 
   const blank = marks.length === 0;
-  const scale = (canvas.current?.clientWidth ?? SIDE) / SIDE;
+  const onScreen = ((canvas.current?.clientWidth ?? SIDE) / SIDE) * view.scale;
   return (
-    <section className="pad" aria-label="Drawing">
-      <div className="paper" data-drop="sketch">
+    <section className={styles.pad} aria-label={t("sketch.title")}>
+      <div className={styles.paper} data-tracing={tracing ? "" : undefined}>
+        {tracing && (
+          <img
+            className={styles.photo}
+            src={tracing}
+            alt=""
+            style={{
+              transform: `scale(${view.scale}) translate(${(-view.x / SIDE) * 100}%, ${(-view.y / SIDE) * 100}%)`,
+            }}
+          />
+        )}
         <canvas
           ref={canvas}
           width={PIXELS}
           height={PIXELS}
           role="img"
-          aria-label={
-            blank
-              ? "Empty sheet. Draw here with mouse, pen or finger, or load a sketch."
-              : `Sheet with ${marks.length} ${marks.length === 1 ? "mark" : "marks"}`
-          }
+          tabIndex={-1}
+          aria-label={t("sketch")}
+          aria-describedby={state}
           data-marks={marks.length}
-          style={{ cursor: erasing ? eraserCursor(width * ERASER_FACTOR * scale) : "crosshair" }}
+          data-scale={view.scale.toFixed(2)}
+          style={{ cursor: tool.erasing ? eraserCursor(widthOf(tool, true) * onScreen) : "crosshair" }}
           onPointerDown={begin}
-          onPointerMove={(event) => {
-            if (stroke.current?.pointer === event.pointerId) gather(event);
-          }}
+          onPointerMove={move}
           onPointerUp={(event) => end(event, true)}
           onPointerCancel={(event) => end(event, false)}
           onContextMenu={(event) => event.preventDefault()}
         />
-        {blank && !drawingNow && (
-          <div className="paper-hint" aria-hidden="true">
+        <p id={state} className="visually-hidden">
+          {blank ? t("sketch.empty") : t("sketch.marks", { count: marks.length })}
+        </p>
+        {blank && !drawingNow && !tracing && (
+          <div className={styles.hint} aria-hidden="true">
             <Squiggle />
-            <span>Draw what you remember</span>
+            <span>{t("sketch.hint")}</span>
           </div>
         )}
       </div>
-      <div className="tools" role="toolbar" aria-label="Drawing tools">
-        <fieldset className="tool-group">
-          <legend className="visually-hidden">Pen</legend>
-          {SIZES.map(({ name, width: dot }, index) => (
-            <label key={name} className="tool" title={`${name} pen (${index + 1})`}>
-              <input
-                type="radio"
-                name="pen"
-                aria-label={`${name} pen`}
-                checked={!erasing && size === index}
-                onChange={() => {
-                  setSize(index);
-                  setErasing(false);
-                }}
-              />
-              <span className="dot" style={{ width: dot + 1, height: dot + 1 }} />
-            </label>
-          ))}
-          <label className="tool" title="Eraser (E)">
-            <input type="radio" name="pen" aria-label="Eraser" checked={erasing} onChange={() => setErasing(true)} />
-            <EraserIcon />
-          </label>
-        </fieldset>
-        <div className="tool-group">
-          <button
-            type="button"
-            className="tool"
-            title="Undo (Ctrl+Z)"
-            aria-label="Undo"
-            disabled={past.length === 0}
-            onClick={() => dispatch({ type: "undo" })}
-          >
-            <UndoIcon />
-          </button>
-          <button
-            type="button"
-            className="tool"
-            title="Redo (Ctrl+Shift+Z)"
-            aria-label="Redo"
-            disabled={future.length === 0}
-            onClick={() => dispatch({ type: "redo" })}
-          >
-            <RedoIcon />
-          </button>
-          <button
-            type="button"
-            className="tool"
-            title="Load a sketch (or drop or paste one)"
-            aria-label="Load a sketch"
-            onClick={() => chooser.current?.click()}
-          >
-            <PictureIcon />
-          </button>
-          <button
-            type="button"
-            className="tool"
-            title="Clear the sheet"
-            aria-label="Clear"
-            disabled={blank}
-            onClick={() => dispatch({ type: "clear" })}
-          >
-            <ClearIcon />
-          </button>
-          <input
-            ref={chooser}
-            type="file"
-            accept="image/*"
-            hidden
-            aria-label="Sketch file"
-            onChange={(event) => {
-              const [file] = event.target.files ?? [];
-              if (file) onPicture(file);
-              event.target.value = "";
-            }}
-          />
-        </div>
-      </div>
+      <Tools
+        drawing={drawing}
+        tool={tool}
+        onTool={change}
+        onChange={onChange}
+        scale={view.scale}
+        onZoom={zoom}
+        tracing={tracing !== null}
+        onTrace={(file) => setTracing(file && URL.createObjectURL(file))}
+        onPicture={onPicture}
+        penSeen={penSeen}
+      />
     </section>
   );
 }
 
 function Squiggle() {
   return (
-    <svg viewBox="0 0 120 48" className="squiggle" aria-hidden="true">
+    <svg viewBox="0 0 120 48" className={styles.squiggle} aria-hidden="true">
       <path d="M6 36C22 8 36 4 42 14s-14 26-4 26 18-26 30-26-2 22 10 22 14-18 24-18 8 10 12 12" />
     </svg>
   );
 }
-
-/** Whether a drawing can add anything to a query. */
-export const hasInk = (marks: readonly Mark[]): boolean => !isBlank(marks);

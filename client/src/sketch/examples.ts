@@ -1,5 +1,6 @@
 /** Small drawings to start from, made of lines and arcs on the SIDE x SIDE sheet. */
 
+import type { Key } from "../i18n";
 import type { Mark, Point, Stroke } from "./strokes";
 
 const STEP = 9; // distance of points along a line, as a hand would give them
@@ -33,7 +34,7 @@ function arc(x: number, y: number, rx: number, ry = rx, from = 0, to = 360): Str
   );
 }
 
-export const cat: readonly Mark[] = [
+const cat: readonly Mark[] = [
   arc(256, 286, 132, 116),
   line([146, 222], [138, 96], [214, 182]),
   line([298, 182], [374, 96], [366, 222]),
@@ -48,7 +49,7 @@ export const cat: readonly Mark[] = [
   line([322, 330], [428, 346]),
 ];
 
-export const boat: readonly Mark[] = [
+const boat: readonly Mark[] = [
   line([92, 330], [420, 330], [358, 404], [150, 404], [92, 330]),
   line([250, 330], [250, 84]),
   line([266, 98], [266, 302], [396, 302], [266, 98]),
@@ -59,7 +60,7 @@ export const boat: readonly Mark[] = [
   arc(412, 440, 34, 12, 180, 360),
 ];
 
-export const car: readonly Mark[] = [
+const car: readonly Mark[] = [
   line([56, 340], [60, 270], [142, 252], [196, 176], [344, 176], [396, 252], [452, 270], [456, 340], [410, 340]),
   line([102, 340], [56, 340]),
   line([196, 340], [316, 340]),
@@ -71,7 +72,7 @@ export const car: readonly Mark[] = [
   line([280, 252], [280, 196], [336, 196], [372, 252], [280, 252]),
 ];
 
-export const plane: readonly Mark[] = [
+const plane: readonly Mark[] = [
   line([60, 250], [96, 226], [380, 226], [446, 150], [470, 150], [450, 262], [400, 286], [100, 286], [60, 250]),
   line([226, 226], [286, 122], [316, 122], [304, 226]),
   line([206, 286], [270, 396], [302, 396], [292, 286]),
@@ -81,7 +82,7 @@ export const plane: readonly Mark[] = [
   arc(330, 254, 9),
 ];
 
-export const pizza: readonly Mark[] = [
+const pizza: readonly Mark[] = [
   arc(256, 256, 180),
   arc(256, 256, 152),
   arc(198, 196, 26),
@@ -91,7 +92,7 @@ export const pizza: readonly Mark[] = [
   arc(326, 312, 26),
 ];
 
-export const tree: readonly Mark[] = [
+const tree: readonly Mark[] = [
   arc(170, 236, 66, 60, 60, 262),
   arc(206, 150, 74, 66, 168, 318),
   arc(312, 152, 74, 66, 222, 376),
@@ -102,18 +103,19 @@ export const tree: readonly Mark[] = [
 ];
 
 export interface Example {
-  name: string;
+  name: Extract<Key, `example.${string}`>;
   marks: readonly Mark[];
+  /** A query, hence in the language that the model knows. */
   text: string;
 }
 
 export const EXAMPLES: readonly Example[] = [
-  { name: "Drawing of a plane", marks: plane, text: "" },
-  { name: "Drawing of a boat, and words", marks: boat, text: "on the sea" },
-  { name: "Words", marks: [], text: "people at a table" },
-  { name: "Drawing of a pizza", marks: pizza, text: "" },
-  { name: "Words", marks: [], text: "a dog in the snow" },
-  { name: "Drawing of a cat", marks: cat, text: "" },
-  { name: "Drawing of a tree, and words", marks: tree, text: "in the snow" },
-  { name: "Drawing of a car", marks: car, text: "" },
+  { name: "example.plane", marks: plane, text: "" },
+  { name: "example.boat", marks: boat, text: "on the sea" },
+  { name: "example.words", marks: [], text: "people at a table" },
+  { name: "example.pizza", marks: pizza, text: "" },
+  { name: "example.words", marks: [], text: "a dog in the snow" },
+  { name: "example.cat", marks: cat, text: "" },
+  { name: "example.tree", marks: tree, text: "in the snow" },
+  { name: "example.car", marks: car, text: "" },
 ];

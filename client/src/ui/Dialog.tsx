@@ -1,7 +1,7 @@
 import { type ReactNode, useEffect, useRef } from "react";
 
 interface Props {
-  className: string;
+  className: string | undefined;
   label: string;
   onClose: () => void;
   children: ReactNode;

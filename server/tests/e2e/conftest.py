@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 WEIGHTS = ROOT / "server" / "src" / "tsir" / "encoders" / "lite" / "weights"
 DIST = ROOT / "client" / "dist"
 COMMAND = [str(Path(sys.executable).parent / "tsir"), "up"]
+FAKE = [sys.executable, "-m", "tests.serve", "up"]  # with the encoder that costs nothing, where many pictures matter and not what they show
 START_S = 150.0  # a cold start loads the encoder and creates both stores
 IMPORT_S = 180.0  # a hundred photos on a slow, busy machine
 expect.set_options(timeout=30_000)  # ms; nothing here measures speed, and a busy machine is slow
@@ -62,6 +63,7 @@ class Site:
     port: int = field(default_factory=free_port)
     client_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    command: list[str] = field(default_factory=lambda: COMMAND)
 
     @property
     def api(self) -> str:
@@ -82,11 +84,12 @@ class Site:
             "PORT": str(self.port),
             "CLIENT_PORT": str(self.client_port),
             "IMAGE_ROOTS": str(self.photos),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT / "server"), os.environ.get("PYTHONPATH")])),
             **self.settings,
         }
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "--samples" if self.samples else "--no-samples"], env=environment, cwd=self.folder, stdout=log, stderr=log
+                [*self.command, "--samples" if self.samples else "--no-samples"], env=environment, cwd=self.folder, stdout=log, stderr=log
             )
         wait_until("The server is ready", self._ready, START_S)
 
@@ -159,8 +162,8 @@ def new_site(dist: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory)
         skip_or_fail("The weights of the default encoder are not in the checkout")
     sites: list[Site] = []
 
-    def start(samples: bool = False, **settings: str) -> Site:
-        site = Site(tmp_path_factory.mktemp("site"), photos, settings, samples)
+    def start(samples: bool = False, folder: Path | None = None, command: list[str] = COMMAND, **settings: str) -> Site:
+        site = Site(tmp_path_factory.mktemp("site"), folder or photos, settings, samples, command=command)
         sites.append(site)
         site.start()
         return site

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import JSHandle, Locator, Page, expect
 
 from tests.e2e.conftest import wait_until
 
@@ -41,7 +43,7 @@ def curve(*corners: Dot, steps: int = 8) -> list[Dot]:
 
 
 def sheet(page: Page) -> Locator:
-    return page.locator("canvas")
+    return page.get_by_role("img", name="Sketch", exact=True)
 
 
 def on_sheet(page: Page, dots: Sequence[Dot]) -> list[Dot]:
@@ -72,6 +74,59 @@ def draw_with_pen(page: Page, dots: Sequence[Dot]) -> None:
     devtools.detach()
 
 
+class Touch:
+    """Fingers, palms and pens on the page's glass. Every finger has a number of its own."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.devtools = page.context.new_cdp_session(page)
+        self.fingers: dict[int, Dot] = {}
+
+    def _send(self, kind: str) -> None:
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in self.fingers.items()]
+        self.devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def down(self, number: int, dot: Dot) -> None:
+        """Puts a finger onto the sheet; a dot is in shares of its side."""
+        (self.fingers[number],) = on_sheet(self.page, [dot])
+        self._send("touchStart")
+
+    def move(self, number: int, *dots: Dot) -> None:
+        for dot in on_sheet(self.page, dots):
+            self.fingers[number] = dot
+            self._send("touchMove")
+
+    def up(self, number: int) -> None:
+        del self.fingers[number]
+        self._send("touchEnd")
+
+
+def drop_file(page: Page, target: Locator, path: Path, kind: str) -> None:
+    """Drags a file of the user's over the page, to a place on it, and lets it go."""
+    letters = base64.b64encode(path.read_bytes()).decode()
+    held = page.evaluate_handle(
+        """([letters, name, type]) => {
+            const bytes = Uint8Array.from(atob(letters), letter => letter.charCodeAt(0))
+            const held = new DataTransfer()
+            held.items.add(new File([bytes], name, { type }))
+            return held
+        }""",
+        [letters, path.name, kind],
+    )
+    drop(page, target, held)
+
+
+def drop(page: Page, target: Locator, held: JSHandle) -> None:
+    page.locator("body").dispatch_event("dragenter", {"dataTransfer": held})
+    for name in ("dragenter", "dragover", "drop"):
+        target.dispatch_event(name, {"dataTransfer": held})
+
+
+def ingredient(page: Page, name: str) -> Locator:
+    """A part of the question (`sketch`, `image`, `like`, `filter`) as it stands in the bar."""
+    return page.locator(f"[data-ingredient={name}]")
+
+
 def expect_marks(page: Page, number: int) -> None:
     expect(sheet(page)).to_have_attribute("data-marks", str(number))
 
@@ -80,16 +135,31 @@ def words(page: Page) -> Locator:
     return page.get_by_role("textbox", name="Describe the picture")
 
 
+def results(page: Page) -> Locator:
+    """The pictures of the answer, painted or not."""
+    return page.get_by_role("list", name="Results").locator("button[data-id]")
+
+
 def tile(page: Page, place: int) -> Locator:
     """The picture at a place, 0 being the first, once it is painted."""
-    found = page.locator(".tile-picture").nth(place)
-    expect(found).to_have_class("tile-picture shown")
+    found = results(page).nth(place)
+    expect(found).to_have_attribute("data-state", "shown")
     return found
 
 
 def tiles(page: Page) -> Locator:
     """All pictures that are painted."""
-    return page.locator(".tile-picture.shown")
+    return page.get_by_role("list", name="Results").locator("button[data-state=shown]")
+
+
+def part(page: Page, name: str) -> Locator:
+    """The share of a part of the question (`text`, `sketch`, `like`, ...) in the first picture that has one."""
+    return page.get_by_role("list", name="Results").locator(f"[data-part={name}]").first
+
+
+def job(scope: Page | Locator) -> Locator:
+    """The newest import in the library panel."""
+    return scope.locator("[data-job]").first
 
 
 def expect_hits(page: Page) -> None:
@@ -100,7 +170,9 @@ def expect_hits(page: Page) -> None:
 
 
 def scores(page: Page) -> list[float]:
-    return [float(text) for text in page.locator(".tile .score").all_text_contents()]
+    """Of all hits that are in the document, in their order."""
+    hits = page.get_by_role("list", name="Results").locator("[data-score]").all()
+    return [float(hit.get_attribute("data-score") or "nan") for hit in hits]
 
 
 def open_library(page: Page) -> Locator:

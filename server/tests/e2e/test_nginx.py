@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import ROOT, Site, wait_until
-from tests.e2e.hands import draw, expect_hits, oval, tiles, words
+from tests.e2e.hands import draw, expect_hits, job, oval, tiles, words
 from tests.ports import free_port
 from tests.skips import skip_or_fail
 
@@ -122,4 +122,4 @@ def test_person_draws_types_and_imports_through_nginx(front: str, site: Site, pa
     with page.expect_response(re.compile(r"/events")) as events:
         page.get_by_role("button", name="Import folder").click()
     assert events.value.headers["content-type"].startswith("text/event-stream")
-    expect(page.locator(".job").first).to_have_attribute("data-state", "done", timeout=60_000)
+    expect(job(page)).to_have_attribute("data-state", "done", timeout=60_000)

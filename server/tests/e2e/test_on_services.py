@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Site, ask
-from tests.e2e.hands import draw, expect_hits, expect_marks, oval, scores, words
+from tests.e2e.hands import draw, expect_hits, expect_marks, oval, part, scores, words
 
 pytestmark = [pytest.mark.e2e, pytest.mark.services]
 
@@ -26,8 +26,8 @@ def test_drawing_and_words_find_pictures_in_milvus_and_mariadb(
     expect_marks(page, 1)
     words(page).fill("a plate of food")
     expect_hits(page)
-    expect(page.locator(".tile .part-text").first).to_be_visible()
-    expect(page.locator(".tile .part-sketch").first).to_be_visible()
+    expect(part(page, "text")).to_be_visible()
+    expect(part(page, "sketch")).to_be_visible()
     shown = scores(page)
     assert len(shown) >= 20 and shown == sorted(shown, reverse=True)
     data = site.folder / "data"

@@ -25,6 +25,8 @@ from tests.e2e.hands import (
     keep_forms,
     on_sheet,
     oval,
+    part,
+    results,
     scores,
     sheet,
     tile,
@@ -95,7 +97,7 @@ def test_stroke_and_words_bring_pictures(site: Site, page: Page, shoot: Shoot) -
     expect_hits(page)
     words(page).fill("a plate of food")
     assert set(asked(page, "form => form.get('text') === 'a plate of food'")) == {"text", "sketch", "limit"}
-    expect(page.locator(".tile .part-text").first).to_be_visible()
+    expect(part(page, "text")).to_be_visible()
     expect_hits(page)
     shown = scores(page)
     assert len(shown) >= 20 and shown == sorted(shown, reverse=True)
@@ -166,7 +168,7 @@ def test_undo_redo_and_clear(site: Site, page: Page) -> None:
     redo.click()
     expect_marks(page, 2)
     expect_hits(page)
-    page.get_by_role("button", name="Clear", exact=True).click()
+    page.get_by_role("button", name="Clear sketch").click()
     expect_marks(page, 0)
     undo.click()
     expect_marks(page, 2)
@@ -176,7 +178,7 @@ def test_rubbed_out_sheet_asks_for_nothing(site: Site, page: Page) -> None:
     page.goto(site.gui)
     draw(page, [(0.5, 0.5), (0.52, 0.5)])
     expect_hits(page)
-    page.get_by_role("radio", name="Eraser").check()
+    page.get_by_role("button", name="Eraser").click()
     draw(page, oval(0.51, 0.5, 0.02, 0.02))
     expect_marks(page, 2)
     expect(page.get_by_role("heading", name="Newest pictures")).to_be_visible()
@@ -270,7 +272,20 @@ def test_late_answer_to_an_earlier_question_is_never_shown(site: Site, page: Pag
     for route in held:
         route.fulfill(json={"hits": [], "next": None, "took_ms": {"encode": 1, "search": 1, "fetch": 1}})
     expect(page.get_by_test_id("status")).to_contain_text("shown")
-    assert [int(tile.get_attribute("data-id") or 0) for tile in page.locator(".tile-picture").all()[:5]] == wanted
+    assert [int(tile.get_attribute("data-id") or 0) for tile in results(page).all()[:5]] == wanted
+
+
+def test_undone_question_is_answered_from_memory(site: Site, page: Page) -> None:
+    page.goto(site.gui)
+    words(page).fill("a dog")
+    expect_hits(page)
+    first = results(page).first.get_attribute("data-id")
+    words(page).fill("a plate of food")
+    expect(results(page).first).not_to_have_attribute("data-id", first or "")
+    page.route("**/search", lambda route: route.abort())
+    words(page).fill("a dog")
+    expect(results(page).first).to_have_attribute("data-id", first or "")
+    expect_hits(page)
 
 
 def test_scrolling_brings_all_pictures(site: Site, page: Page) -> None:
@@ -281,7 +296,7 @@ def test_scrolling_brings_all_pictures(site: Site, page: Page) -> None:
     for shown in ("80 pictures shown", re.compile(r"(100|120) pictures shown")):
         page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
         expect(status).to_have_text(shown)
-    ids = [tile.get_attribute("data-id") for tile in page.locator(".tile-picture").all()]
+    ids = [tile.get_attribute("data-id") for tile in results(page).all()]
     assert len(set(ids)) == len(ids) >= 100
 
 
@@ -329,3 +344,12 @@ def test_dark_theme_is_followed_and_can_be_chosen(site: Site, browser: Browser, 
         assert page.evaluate(ground) != dark
         page.reload()
         expect(page.get_by_role("button", name="Dark theme")).to_be_visible()
+
+
+def test_scripts_and_styles_arrive_compressed(site: Site, page: Page) -> None:
+    encodings: dict[str, str] = {}
+    page.on("response", lambda answer: encodings.update({answer.url: answer.headers.get("content-encoding", "")}))
+    page.goto(site.gui)
+    expect(tiles(page).first).to_be_visible()
+    sent = {url: how for url, how in encodings.items() if "/assets/index-" in url}
+    assert len(sent) == 2 and set(sent.values()) <= {"br", "gzip"}

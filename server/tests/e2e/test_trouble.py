@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import IMPORT_S, Site
-from tests.e2e.hands import expect_hits, open_library, tiles, words
+from tests.e2e.hands import expect_hits, job, open_library, tiles, words
 
 pytestmark = pytest.mark.e2e
 
@@ -77,5 +77,5 @@ def test_key_is_asked_for_and_kept_for_the_tab(new_site: NewSite, rough_page: Pa
     expect_hits(page)
     panel = open_library(page)
     panel.get_by_role("button", name="Import folder").click()
-    expect(panel.locator(".job").first).to_have_attribute("data-state", "done", timeout=60_000)  # events carry it as well
+    expect(job(panel)).to_have_attribute("data-state", "done", timeout=60_000)  # events carry it as well
     site.stop()

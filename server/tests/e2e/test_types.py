@@ -11,7 +11,7 @@ from tests.e2e.conftest import ROOT
 from tsir.app import create_app
 from tsir.settings import Settings
 
-TYPES = ROOT / "client" / "src" / "api" / "schema.d.ts"
+TYPES = ROOT / "client" / "src" / "server" / "schema.d.ts"
 
 
 @pytest.fixture(scope="module")

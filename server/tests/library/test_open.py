@@ -195,7 +195,7 @@ def test_deleting_between_begin_and_finish_leaves_nothing(library: Library, phot
 def test_growing_collection_gets_another_index_and_keeps_its_images(
     library: Library, photos_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tsir.library.collection.FLAT_LIMIT", 50)
+    monkeypatch.setattr("tsir.library.stores.FLAT_LIMIT", 50)
     library.create("photos", ENCODER)
     for start in range(0, 100, 20):
         begun = library.collection("photos").begin([new_image(photos_folder / f"{n}.jpg", write=False) for n in range(start, start + 20)])
@@ -210,7 +210,7 @@ def test_growing_collection_gets_another_index_and_keeps_its_images(
 def test_an_index_that_milvus_could_not_build_is_built_with_the_next_pictures(
     settings: Settings, photos_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tsir.library.collection.FLAT_LIMIT", 3)
+    monkeypatch.setattr("tsir.library.stores.FLAT_LIMIT", 3)
     with Library.open(settings) as library:
         library.create("photos", ENCODER)
         begun = library.collection("photos").begin([new_image(photos_folder / f"{n}.jpg") for n in range(5)])

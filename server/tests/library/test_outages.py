@@ -116,4 +116,4 @@ def test_places_changed_while_milvus_is_away_are_written_when_it_is_back(
     with milvus_server.down(), pytest.raises(StoreUnavailable):
         library.collection("photos").begin([moved])
     again(lambda: library.collection("photos").begin([moved]))
-    assert again(library.check).clean
+    assert again(lambda: check(library)).clean

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -19,6 +19,20 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
+
+
+ENCODINGS = {"br": ".br", "gzip": ".gz"}
+"""What the build wrote beside a file, the smallest first."""
+
+
+def accepted(header: str) -> list[str]:
+    """The names of ENCODINGS that a client's Accept-Encoding allows, the smallest first."""
+    allowed: dict[str, bool] = {}
+    for part in header.lower().split(","):
+        name, _, quality = part.partition(";")
+        value = quality.replace(" ", "").removeprefix("q=")
+        allowed[name.strip()] = not value or value.strip("0.") != ""
+    return [name for name in ENCODINGS if allowed.get(name, allowed.get("*", False))]
 
 
 class Gui:
@@ -37,6 +51,7 @@ class Gui:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
+                headers.add_vary_header("Accept-Encoding")
                 hashed = scope["path"].startswith("/assets/") and message["status"] == 200
                 headers["Cache-Control"] = "public, max-age=31536000, immutable" if hashed else "no-cache"
             await send(message)
@@ -48,8 +63,21 @@ class Gui:
         if path == "env-config.js":
             return Response('window._env_ = { API_URL: "" };\n', media_type="text/javascript")
         try:
-            return await self.files.get_response(path or "index.html", scope)
+            return await self._file(path or "index.html", scope)
         except HTTPException as error:
             if error.status_code == 404 and "." not in path.rpartition("/")[2]:
-                return await self.files.get_response("index.html", scope)
+                return await self._file("index.html", scope)
             return PlainTextResponse("There is no such page.", error.status_code)
+
+    async def _file(self, path: str, scope: Scope) -> Response:
+        """A file of the build, as small as the client takes it. Raises HTTPException where there is none."""
+        if path.endswith(tuple(ENCODINGS.values())):
+            raise HTTPException(404)
+        for name in accepted(Headers(scope=scope).get("accept-encoding", "")):
+            try:
+                response = await self.files.get_response(path + ENCODINGS[name], scope)
+            except HTTPException:
+                continue
+            response.headers["Content-Encoding"] = name
+            return response
+        return await self.files.get_response(path, scope)

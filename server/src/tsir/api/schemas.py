@@ -90,6 +90,23 @@ class FilterField(BaseModel):
         return cls(name=name, kind=kind.name, label=condition.label, help=condition.help, choices=choices)
 
 
+class FormatOut(BaseModel):
+    """A picture format that is read."""
+
+    name: str = Field(description="As the catalog has it, and as a filter may ask for it.")
+    label: str
+    suffixes: list[str] = Field(description="File name endings, lower case, with their dot.")
+    media_type: str
+
+
+class ThumbnailOut(BaseModel):
+    """A size in which thumbnails are served."""
+
+    size: str = Field(description="Value of `size` in a thumbnail's address.")
+    side: int = Field(description="Longest long side, pixels.")
+    media_type: str
+
+
 class SystemOut(BaseModel):
     """What runs here."""
 
@@ -102,6 +119,8 @@ class SystemOut(BaseModel):
     catalog: str
     limits: Limits
     filters: list[FilterField] = Field(description="What a search can be filtered by.")
+    formats: list[FormatOut]
+    thumbnails: list[ThumbnailOut] = Field(description="Small ones first.")
     import_roots: list[str]
     default_collection: str
     collections: int

@@ -9,9 +9,11 @@ from fastapi import APIRouter, Response
 
 from tsir.api.deps import EncoderDep, JobsDep, LibraryDep, RunDep, StateDep
 from tsir.api.guard import is_loopback
-from tsir.api.schemas import Alive, FilterField, Limits, Ready, SystemOut
+from tsir.api.schemas import Alive, FilterField, FormatOut, Limits, Ready, SystemOut, ThumbnailOut
 from tsir.api.state import State
 from tsir.errors import TsirError
+from tsir.media.formats import FORMATS, media_type
+from tsir.media.thumbnails import SIZES
 from tsir.records import CollectionSummary
 from tsir.searching.query import MAX_LIMIT
 from tsir.services import collections as service
@@ -82,6 +84,8 @@ async def system(state: StateDep, library: LibraryDep, jobs: JobsDep, encoder: E
             default_limit=settings.top_k,
         ),
         filters=[FilterField.of(name, condition) for name, condition in conditions().items()],
+        formats=[FormatOut(name=one.name, label=one.label, suffixes=list(one.suffixes), media_type=one.media_type) for one in FORMATS],
+        thumbnails=[ThumbnailOut(size=name, side=size.side, media_type=media_type(size.format)) for name, size in SIZES.items()],
         import_roots=[str(root) for root in settings.roots],
         default_collection=settings.default_table,
         collections=len(collections),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from PIL.Image import Image
+from PIL.Image import new as new_image
 
 from tsir.encoders.base import Encoder
 from tsir.encoders.loaded import Encoders
@@ -17,6 +18,9 @@ from tsir.searching.search import Found, search
 from tsir.settings import Settings
 from tsir.stopwatch import Stopwatch
 from tsir.storage.filters import Filter
+
+NOT_YET = new_image("RGB", (1, 1))
+"""Stands for an example picture until it is known for which encoder to decode it."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +49,12 @@ def find(library: Library, encoders: Encoders, settings: Settings, question: Que
     watch = watch or Stopwatch()
     check_text("text", question.text, settings.max_text)
     check_text("not_text", question.not_text, settings.max_text)
-    collection = library.collection(question.collection)
-    encoder = encoders.of(collection)
     query = Query(
         collection=question.collection,
         text=question.text,
         not_text=question.not_text,
         sketch=_sketch(question.sketch, settings),
-        image=_example(question.image, encoder, settings),
+        image=NOT_YET if question.image is not None else None,
         like=question.like,
         weights=question.weights,
         filter=question.filter,
@@ -60,6 +62,10 @@ def find(library: Library, encoders: Encoders, settings: Settings, question: Que
         cursor=question.cursor,
         min_score=question.min_score,
     )
+    collection = library.collection(question.collection)
+    encoder = encoders.of(collection)
+    if question.image is not None:
+        query = replace(query, image=_example(question.image, encoder, settings))
     watch.lap("decode")
     return search(collection, encoder, query, watch)
 
@@ -70,8 +76,6 @@ def _sketch(data: bytes | None, settings: Settings) -> Image | None:
     return open_sketch(data, max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels)
 
 
-def _example(data: bytes | None, encoder: Encoder, settings: Settings) -> Image | None:
+def _example(data: bytes, encoder: Encoder, settings: Settings) -> Image:
     """Decoded as imports do for the encoder that made the vectors, so that a picture finds itself with a score of one."""
-    if data is None:
-        return None
     return pixels_for(encoder, open_within(data, settings, least_sides(encoder)))

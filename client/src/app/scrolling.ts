@@ -1,0 +1,35 @@
+/** How far the page is scrolled, as entries of the history remember it. */
+
+const GESTURES = ["wheel", "pointerdown", "keydown"] as const;
+
+let wanted: number | null = null;
+
+/** Where the page is about to be scrolled, px: the entry that the browser went to was left there. Null when the user decides. */
+export const wantedScroll = (): number | null => wanted;
+
+export function forgetScroll(): void {
+  wanted = null;
+}
+
+/** Scrolls there as soon as enough pictures are there, whatever comes and goes meanwhile, unless the user moves first. */
+export function scrollBack(to: number): () => void {
+  wanted = to;
+  const reach = (): void => {
+    if (wanted !== null) window.scrollTo({ top: wanted, behavior: "instant" });
+  };
+  const onScroll = (): void => {
+    const end = document.documentElement.scrollHeight - window.innerHeight;
+    const held = window.scrollY >= end - 2; // the page is still too short
+    if (wanted !== null && Math.abs(window.scrollY - wanted) > 2 && !held) forgetScroll();
+  };
+  const growth = new ResizeObserver(reach);
+  growth.observe(document.body);
+  for (const gesture of GESTURES) window.addEventListener(gesture, forgetScroll, { capture: true, passive: true });
+  window.addEventListener("scroll", onScroll, { passive: true });
+  reach();
+  return () => {
+    growth.disconnect();
+    for (const gesture of GESTURES) window.removeEventListener(gesture, forgetScroll, { capture: true });
+    window.removeEventListener("scroll", onScroll);
+  };
+}

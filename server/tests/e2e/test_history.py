@@ -1,0 +1,142 @@
+"""Going back, coming again, and handing a question on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.conftest import Site
+from tests.e2e.hands import asked, draw, expect_hits, expect_marks, ingredient, keep_forms, oval, tile, tiles, words
+
+pytestmark = pytest.mark.e2e
+
+PLATE = oval(0.5, 0.5, 0.36, 0.25)
+EGG = oval(0.45, 0.48, 0.08, 0.06)
+
+
+@pytest.fixture
+def page(page: Page) -> Page:
+    keep_forms(page)
+    return page
+
+
+def test_back_from_find_similar_brings_the_drawing_again(site: Site, page: Page) -> None:
+    page.goto(site.gui)
+    draw(page, PLATE)
+    draw(page, EGG)
+    words(page).fill("a plate of food")
+    expect_hits(page)
+    tile(page, 0).click()
+    page.get_by_role("button", name="Find similar").click()
+    expect(ingredient(page, "like")).to_be_visible()
+    expect_marks(page, 0)
+    page.go_back()
+    expect_marks(page, 2)
+    expect(words(page)).to_have_value("a plate of food")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect_hits(page)
+    page.go_forward()
+    expect(ingredient(page, "like")).to_be_visible()
+    expect_marks(page, 0)
+    page.go_back()
+    expect_marks(page, 2)
+    page.get_by_role("button", name="Undo").click()  # the drawing is as it was, with its own history
+    expect_marks(page, 1)
+
+
+def test_each_question_is_an_entry_and_letters_and_strokes_are_not(site: Site, page: Page) -> None:
+    page.goto(site.gui)
+    draw(page, PLATE)
+    draw(page, EGG)
+    expect_marks(page, 2)
+    words(page).press_sequentially("dog")
+    words(page).press("Enter")
+    expect_hits(page)
+    words(page).fill("cat")
+    expect_hits(page)
+    for text, marks in (("dog", 2), ("", 2), ("", 0)):
+        page.go_back()
+        expect(words(page)).to_have_value(text)
+        expect_marks(page, marks)
+    expect(page.get_by_role("heading", name="Newest pictures")).to_be_visible()
+    page.go_forward()
+    expect_marks(page, 2)
+
+
+def test_reload_keeps_the_picture_the_undo_history_and_the_place(site: Site, page: Page, tmp_path: Path) -> None:
+    page.goto(site.gui)
+    photo = sorted(site.photos.iterdir())[0]
+    draw(page, PLATE)
+    draw(page, EGG)
+    page.get_by_label("Picture to find similar ones to").set_input_files(photo)
+    expect_hits(page)
+    tile(page, 30).scroll_into_view_if_needed()
+    expect(tile(page, 30)).to_be_in_viewport()
+    place = page.evaluate("scrollY")
+    assert place > 300
+    page.reload()
+    expect(ingredient(page, "image")).to_contain_text(photo.name)
+    assert {"image", "sketch"} <= set(asked(page, "form => form.has('image') && form.has('sketch')"))
+    expect_marks(page, 2)
+    expect(tile(page, 30)).to_be_in_viewport()
+    assert page.evaluate("scrollY") == pytest.approx(place, abs=4)
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo").click()
+    expect_marks(page, 0)
+
+
+def test_link_carries_the_drawing_into_another_browser(site: Site, page: Page, browser: Browser) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(site.gui)
+    draw(page, PLATE)
+    draw(page, EGG)
+    words(page).fill("a plate of food")
+    expect_hits(page)
+    page.get_by_role("button", name="Copy a link").click()
+    expect(page.get_by_role("alert")).to_contain_text("carries the words and the drawing")
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert "q=a+plate+of+food" in urlsplit(link).query and len(link) < 1500
+    first = tile(page, 0).get_attribute("data-id")
+    with browser.new_context(viewport={"width": 1400, "height": 900}) as elsewhere:
+        other = elsewhere.new_page()
+        sent: list[str] = []
+        other.on("request", lambda request: sent.append(request.url))
+        other.goto(link)
+        expect_marks(other, 2)
+        expect(words(other)).to_have_value("a plate of food")
+        expect_hits(other)
+        expect(tile(other, 0)).to_have_attribute("data-id", first or "")
+        assert not any("sketch=" in url for url in sent), "the drawing in a link is for the browser alone"
+
+
+def test_broken_link_is_a_page_without_a_drawing(site: Site, page: Page) -> None:
+    page.goto(f"{site.gui}/?q=dog#sketch=nonsense")
+    expect_hits(page)
+    expect_marks(page, 0)
+
+
+def test_last_questions_are_at_hand_with_their_sketches(site: Site, page: Page) -> None:
+    page.goto(site.gui)
+    draw(page, PLATE)
+    words(page).fill("food")
+    expect_hits(page)
+    page.get_by_role("button", name="Start over").click()
+    words(page).fill("an animal")
+    expect_hits(page)
+    page.goto(site.gui)
+    before = page.get_by_role("region", name="Asked before")
+    expect(before.get_by_role("listitem")).to_have_count(2)
+    before.get_by_role("button", name="Ask again: Drawing, food").click()
+    expect_marks(page, 1)
+    expect(words(page)).to_have_value("food")
+    expect_hits(page)
+    page.go_back()
+    expect(before).to_be_visible()
+    before.get_by_role("button", name="Forget these questions").click()
+    expect(before).to_have_count(0)
+    page.reload()
+    expect(tiles(page).first).to_be_visible()
+    expect(before).to_have_count(0)

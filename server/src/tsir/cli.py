@@ -155,6 +155,7 @@ def load(
     folder: Annotated[Path, typer.Argument(help="Folder with pictures.")],
     table: Table = None,
     watch: Annotated[bool, typer.Option("--watch", help="Stay, and import whatever changes.")] = False,
+    exclude: Annotated[list[str] | None, typer.Option(help="Pattern of what is left out, as .gitignore has it; may be repeated.")] = None,
     data_dir: DataDir = None,
     model: Model = None,
     device: Device = None,
@@ -164,7 +165,7 @@ def load(
     from tsir.commands import stock
 
     settings = _working(configured(data_dir=data_dir, model=model, device=device))
-    _finish(stock.load(settings, folder, table or settings.default_table, watch=watch, as_json=as_json))
+    _finish(stock.load(settings, folder, table or settings.default_table, exclude=exclude or (), watch=watch, as_json=as_json))
 
 
 @app.command()
@@ -289,6 +290,20 @@ def doctor(
         device=device,
     )
     _finish(command.examine(_working(settings), as_json=as_json))
+
+
+@app.command()
+def forget(
+    folder: Annotated[Path, typer.Argument(help="Folder whose missing pictures are taken out; it need not exist.")],
+    table: Table = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take pictures out of the library whose files are no longer below a folder."""
+    from tsir.commands import stock
+
+    settings = _working(configured(data_dir=data_dir))
+    stock.forget(settings, folder, table or settings.default_table, as_json=as_json)
 
 
 @app.command()

@@ -38,6 +38,8 @@ class CollectionSummary:
     """Ready images: those that a search can find."""
     pending: int
     """Images that were begun and not finished; importing them again mends them."""
+    missing: int
+    """Ready images whose files are not there now: hidden until they are back."""
     state: CollectionState
     created_at: datetime
 
@@ -91,12 +93,14 @@ class Image:
     id: int
     collection: str
     paths: tuple[str, ...]
-    """Every place it lies, the oldest first; never empty."""
+    """Every place it lies, the oldest first; where it lay, when it is `missing`. Never empty."""
     content_hash: str
     bytes: int
     """Size of the file."""
     metadata: ImageMetadata
     created_at: datetime
+    missing: bool = False
+    """Whether none of its files is there now."""
 
     @property
     def path(self) -> str:
@@ -126,12 +130,16 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What vanished from a folder."""
+    """What became of the places in a folder."""
 
     paths: int
-    """Paths that no longer exist."""
+    """Places that are gone since the last look."""
     images: int
-    """Images deleted because none of their paths is left."""
+    """Images that lost the last one: missing from now on, or, where places were to be forgotten, deleted."""
+    found: int = 0
+    """Images that were missing and are back."""
+    suspicions: tuple[str, ...] = ()
+    """Sentences on what looks like a missing drive rather than like deleted files."""
 
 
 @dataclass(frozen=True, slots=True)

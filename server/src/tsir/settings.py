@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("data"), description="Catalog, vectors, uploads, thumbnails and caches. A fresh folder is a fresh library.")
     upload_path: Path | None = Field(None, description="Uploaded pictures. Default: DATA_DIR/uploads.")
     image_roots: str = Field("", description="Server folders that may be imported, separated like PATH. Empty: none.")
+    exclude: str = Field(
+        "", description="Patterns of files and folders that imports leave out, as .gitignore has them, separated by commas."
+    )
 
     # HTTP
     host: str = Field("127.0.0.1", description="Address the API and GUI listen on.")
@@ -123,6 +126,9 @@ class Settings(BaseSettings):
     max_pixels: int = Field(200_000_000, ge=1, description="Largest picture, width x height.")
     max_text: int = Field(2000, ge=1, description="Longest query text, characters.")
     thumbnail_bytes: int = Field(5 * 2**30, ge=0, description="Bound of the thumbnail cache on disk.")
+    forget_after_days: int | None = Field(
+        None, ge=1, description="Days after which pictures whose files are missing are taken out of the library. Default: never."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged.")
     log_format: Literal["text", "json"] = Field("text", description="json: an object on each line, for programs that collect logs.")
 
@@ -166,6 +172,7 @@ class Settings(BaseSettings):
         "mysql_host",
         "upload_path",
         "weights",
+        "forget_after_days",
         mode="before",
     )
     @classmethod
@@ -182,6 +189,11 @@ class Settings(BaseSettings):
     def roots(self) -> tuple[Path, ...]:
         """The allowed import folders, resolved."""
         return tuple(Path(part).expanduser().resolve() for part in self.image_roots.split(os.pathsep) if part.strip())
+
+    @property
+    def exclusions(self) -> tuple[str, ...]:
+        """The patterns of EXCLUDE."""
+        return tuple(part.strip() for part in self.exclude.split(",") if part.strip())
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -713,3 +713,54 @@ def test_fetched_url_is_not_fetched_again_when_the_job_is_done_again(library: Li
     gone = items([f"{picture_server}/1", f"{picture_server}/2"])
     assert [item.file for item in gone] == [item.file for item in first]
     assert len(list(library.files.uploads.folder.rglob("*.png"))) == 2
+
+
+def test_folder_that_holds_the_programs_own_is_imported_without_it(library: Library, runner: JobRunner, album: Path) -> None:
+    fill(album, 4)
+    for _ in range(3):
+        job = load(runner, album.parent)  # DATA_DIR lies beside the album
+        assert (job.state, job.done + job.skipped) == ("done", 4)
+    assert_whole(library, 4)
+    refused = load(runner, library.settings.data_dir)
+    assert (refused.state, "its own files" in (refused.message or "")) == ("failed", True)
+
+
+def test_files_that_are_passed_over_are_told(runner: JobRunner, album: Path) -> None:
+    fill(album, 1)
+    for name in ("a.dng", "b.jp2", "c.psd", "noext"):
+        (album / name).write_bytes(b"something")
+    assert (load(runner, album).message or "").startswith(
+        "4 files of kinds that cannot be read (.dng 1, .jp2 1, .psd 1, without an ending 1)."
+    )
+
+
+def test_a_drive_that_comes_and_goes_costs_no_encoding(
+    library: Library, runner: JobRunner, album: Path, tmp_path: Path, encoder: WatchedEncoder
+) -> None:
+    fill(album / "nas", 25)
+    fill(album / "sub", 4, start=25)
+    load(runner, album)
+    (album / "nas").rename(tmp_path / "away")
+    (album / "nas").mkdir()
+    job = load(runner, album)
+    assert f"25 pictures below '{album}/nas' are not there: is a drive missing?" in (job.message or "")
+    assert "tsir forget" in (job.message or "")
+    assert (job.state, library.collection(NAME).describe().missing) == ("done", 25)
+    (album / "nas").rmdir()
+    (tmp_path / "away").rename(album / "nas")
+    job = load(runner, album)
+    assert (job.skipped, job.message, encoder.encoded) == (29, None, 29)
+    assert_whole(library, 29)
+
+
+def test_vectors_that_are_lost_are_encoded_again_at_the_end_of_a_job(
+    library: Library, runner: JobRunner, album: Path, encoder: WatchedEncoder
+) -> None:
+    fill(album, 5)
+    load(runner, album)
+    collection = library.collection(NAME)
+    library.stores.vectors.delete(library.stores.vectors_name(collection.ref), [image.id for image in collection.images()[0][:3]])
+    job = load(runner, album)
+    assert (job.skipped, job.done, encoder.encoded) == (5, 3, 8)
+    assert "vectors of 3 pictures of 'album' are missing" in (job.message or "")
+    assert_whole(library, 5)

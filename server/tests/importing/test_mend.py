@@ -6,6 +6,7 @@ from PIL import Image
 from tests.fakes import FakeEncoder
 from tsir.errors import EncoderMismatch
 from tsir.importing.mend import encode_unfinished
+from tsir.library.check import check
 from tsir.library.collection import Collection
 from tsir.library.library import Library
 from tsir.media.decode import open_picture
@@ -69,3 +70,20 @@ def test_more_pictures_than_a_batch(settings: Settings, tmp_path: Path, count: i
         begin(library, encoder, tmp_path, [f"#0000{number:02x}" for number in range(count)])
         assert encode_unfinished(library, lambda _: encoder, small) == (count, [])
         assert library.collection("album").count() == count
+
+
+def test_lost_vectors_are_counted_and_their_pictures_wait_for_new_ones(settings: Settings, tmp_path: Path) -> None:
+    encoder = FakeEncoder()
+    with Library.open(settings) as library:
+        ids = begin(library, encoder, tmp_path, ["red", "green", "blue"])
+        encode_unfinished(library, lambda _: encoder, settings)
+        collection, vectors = library.collection("album"), library.stores.vectors
+        assert collection.owe() == 0
+        vectors.delete(library.stores.vectors_name(collection.ref), ids[:2])
+        assert (collection.owe(), collection.owe()) == (2, 0)
+        assert collection.describe().pending == 2
+        assert encode_unfinished(library, lambda _: encoder, settings) == (2, [])
+        vectors.drop(library.stores.vectors_name(collection.ref))
+        assert collection.owe() == 3
+        assert encode_unfinished(library, lambda _: encoder, settings) == (3, [])
+        assert check(library).clean

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tsir.importing.scan import BATCH, Item, count, scan
+from tsir.errors import InvalidInput
+from tsir.importing.ignoring import Rules
+from tsir.importing.scan import BATCH, Item, count, passed_over, scan
 from tsir.jobs.model import JobFailure
+from tsir.settings import Settings
 
 
 def names(folder: Path, *roots: Path) -> list[str]:
@@ -80,3 +84,78 @@ def test_large_folders_come_in_batches(tmp_path: Path) -> None:
 
 def test_missing_folder_is_a_failure_not_a_crash(tmp_path: Path) -> None:
     assert "No such file" in failures(tmp_path / "gone")[0].reason
+
+
+def kept(folder: Path, rules: Rules) -> list[str]:
+    return [os.path.relpath(entry.file.path, folder) for batch in scan(folder, (), rules) for entry in batch if isinstance(entry, Item)]
+
+
+def test_own_folders_are_never_scanned_but_the_sample_gallery_is_if_asked_for(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data", upload_path=tmp_path / "sent", _env_file=None)  # type: ignore[call-arg]
+    touch(tmp_path, "a.jpg", "sent/ab/b.jpg", "data/thumbnails/ab/c.jpg", "data/sample-gallery/d.png", "sub/e.jpg")
+    (tmp_path / "sub" / "link").symlink_to(tmp_path / "data", target_is_directory=True)
+    rules = Rules.of(settings)
+    assert kept(tmp_path, rules) == ["a.jpg", "sub/e.jpg"]
+    assert kept(tmp_path / "data" / "sample-gallery", rules) == ["d.png"]
+    rules.check(tmp_path / "data" / "sample-gallery")
+    for folder in ("data", "sent", "sent/ab", "data/thumbnails"):
+        with pytest.raises(InvalidInput, match="its own files"):
+            rules.check(tmp_path / folder)
+
+
+def test_the_data_folder_of_another_library_is_left_out(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "old/.lock", "old/catalog.db", "old/thumbnails/ab/c.jpg")
+    assert names(tmp_path) == ["a.jpg"]
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["@Recycle", "#snapshot", "#recycle", ".trash", ".Trash-1000", "My.lrdata", "@eaDir", "$RECYCLE.BIN", "x.photoslibrary/resources"],
+)
+def test_folders_that_systems_and_programs_keep_for_themselves_are_left_out(tmp_path: Path, folder: str) -> None:
+    touch(tmp_path, "a.jpg", f"{folder}/b.jpg", f"{folder}/deep/c.jpg")
+    assert names(tmp_path) == ["a.jpg"]
+
+
+def test_the_originals_of_a_photo_programs_library_are_pictures(tmp_path: Path) -> None:
+    touch(tmp_path, "My.photoslibrary/originals/0/a.jpg", "My.photoslibrary/resources/derivatives/b.jpg")
+    assert names(tmp_path) == ["My.photoslibrary/originals/0/a.jpg"]
+
+
+def test_patterns_leave_out_what_gitignore_would(tmp_path: Path) -> None:
+    touch(
+        tmp_path, "a.jpg", "a.tmp.jpg", "drafts/b.jpg", "sub/drafts/c.jpg", "sub/keep.jpg", "sub/no.png", "sub/yes.png", "sub/deep/no.png"
+    )
+    (tmp_path / ".tsirignore").write_text("# mine\n/drafts/\n*.png\n")
+    (tmp_path / "sub" / ".tsirignore").write_text("!yes.png\n")
+    assert kept(tmp_path, Rules(exclude=["*.tmp.jpg"])) == ["a.jpg", "sub/keep.jpg", "sub/yes.png", "sub/drafts/c.jpg"]
+    assert count(tmp_path, (), lambda: False, Rules(exclude=["*.tmp.jpg", "sub"])) == 1
+
+
+def test_a_change_is_wanted_where_a_scan_would_see_it(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data", exclude="*.bak.jpg, drafts/", _env_file=None)  # type: ignore[call-arg]
+    touch(tmp_path, "data/thumbnails/a.jpg", "sub/a.jpg", "sub/a.bak.jpg", "drafts/a.jpg", "@eaDir/a.jpg", "sub/.tsirignore", "sub/no.jpg")
+    (tmp_path / "sub" / ".tsirignore").write_text("no.jpg")
+    rules = Rules.of(settings)
+    allowed = [path for path in tmp_path.rglob("*") if path.is_file() and rules.allows(tmp_path, path)]
+    assert allowed == [tmp_path / "sub" / "a.jpg"]
+    assert not rules.allows(tmp_path / "sub", tmp_path / "elsewhere.jpg")
+
+
+def test_what_is_no_pattern_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="'!' is no pattern"):
+        Rules(exclude=["*.jpg", "!"])
+    touch(tmp_path, "a.jpg")
+    (tmp_path / ".tsirignore").write_text("!\n")
+    assert names(tmp_path) == ["a.jpg"]
+    assert "no pattern" in failures(tmp_path)[0].reason
+
+
+def test_files_of_other_kinds_are_counted_and_named(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.CR2", "c.cr2", "sub/d.jxl", "e.dng", "noext", "Thumbs.db", ".hidden.cr2", "@eaDir/f.cr2")
+    passed: Counter[str] = Counter()
+    assert len([entry for batch in scan(tmp_path, passed=passed) for entry in batch]) == 1
+    assert passed_over(passed) == "5 files of kinds that cannot be read (.cr2 2, .dng 1, .jxl 1, without an ending 1)."
+    assert passed_over(Counter({".psd": 1})) == "1 file of a kind that cannot be read (.psd 1)."
+    assert passed_over(Counter()) is None
+    assert "..." in (passed_over(Counter({f".x{n}": 1 for n in range(20)})) or "")

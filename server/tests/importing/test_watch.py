@@ -92,3 +92,21 @@ def test_bad_and_hidden_files_do_not_stop_it(collection: Collection, library: Li
 def test_folder_that_is_not_there_is_refused(library: Library, encoder: WatchedEncoder, settings: Settings, album: Path) -> None:
     with pytest.raises(InvalidInput, match="cannot be watched"):
         watch(library, encoder, settings, NAME, album / "nothing", threading.Event())
+
+
+def test_the_programs_own_folder_in_the_watched_one_is_left_alone(
+    library: Library, encoder: WatchedEncoder, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DEBOUNCE_MS", 200)
+    monkeypatch.setattr(module, "LOOK_MS", 100)
+    fill(tmp_path / "photos", 3)
+    running = Watch(library, encoder, settings, tmp_path)  # DATA_DIR lies in it, and thumbnails are written there
+    until(lambda: len(paths_of(library)) == 3)
+    fill(tmp_path / "photos", 2, start=3)
+    until(lambda: len(paths_of(library)) == 5)
+    fill(tmp_path / "photos", 1, start=5)
+    until(lambda: len(paths_of(library)) == 6)
+    running.stop.set()
+    running.thread.join(30)
+    assert_whole(library, 6)
+    assert encoder.encoded == 6

@@ -53,6 +53,7 @@ def sweep(library: Library, folder: Path) -> None:
     for n in range(4):
         (folder / f"{n}.jpg").unlink(missing_ok=True)
     library.collection("photos").sweep(folder)
+    library.collection("photos").forget_missing(folder)
 
 
 def delete(library: Library, folder: Path) -> None:

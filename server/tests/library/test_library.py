@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -338,9 +339,13 @@ def test_a_drive_that_left_its_empty_folder_behind_deletes_nothing(library: Libr
     add({f"drive/{n}.jpg": axis(1, n) for n in range(30)})
     (photos_folder / "drive").rename(photos_folder / "unplugged")
     (photos_folder / "drive").mkdir()
-    with pytest.raises(NotFound, match="mounted"):
-        library.collection("photos").sweep(photos_folder / "drive")
-    assert library.collection("photos").count() == 30
+    assert "drive missing" in library.collection("photos").sweep(photos_folder / "drive").suspicions[0]
+    summary = library.collection("photos").describe()
+    assert (summary.count, summary.missing) == (0, 30)
+    shutil.rmtree(photos_folder / "drive")
+    (photos_folder / "unplugged").rename(photos_folder / "drive")
+    files = [FileStat(str(path), path.stat().st_size, 1) for path in (photos_folder / "drive").iterdir()]
+    assert len(library.collection("photos").unchanged(files)) == library.collection("photos").count() == 30
 
 
 def test_vectors_of_another_encoder_are_refused(library: Library, photos_folder: Path) -> None:

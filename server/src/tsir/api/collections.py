@@ -7,12 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Response
 
 from tsir.api.deps import CollectionName, JobsDep, LibraryDep, RunDep, RunnerDep, StateDep
-from tsir.api.schemas import Reencode
+from tsir.api.schemas import Forget, Reencode
 from tsir.api.state import State
 from tsir.records import CollectionSummary
 from tsir.services import collections as service
 from tsir.services.imports import submit_reencode
-from tsir.services.views import CollectionList, CollectionOut, JobDetail
+from tsir.services.views import CollectionList, CollectionOut, Forgotten, JobDetail
 
 router = APIRouter(prefix="/api/v1/collections", tags=["collections"])
 
@@ -50,6 +50,15 @@ async def reencode_collection(
     """Encode a collection again with another model; the old vectors are served until the new ones are complete."""
     encoder = (body.encoder if body else None) or state.settings.model
     return JobDetail.new(await run(submit_reencode, runner, name, encoder))
+
+
+@router.post("/{name}/forget")
+async def forget_missing(
+    name: CollectionName, library: LibraryDep, run: RunDep, body: Annotated[Forget | None, Body()] = None
+) -> Forgotten:
+    """Take pictures out whose files are missing, below a folder or all; those whose files are back stay. No file is touched."""
+    swept = await run(service.forget, library, name, body.folder if body else None)
+    return Forgotten(pictures=swept.images, found=swept.found)
 
 
 def describe(state: State, collection: CollectionSummary) -> CollectionOut:

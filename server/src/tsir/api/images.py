@@ -14,6 +14,7 @@ from tsir.media.thumbnails import SIZES
 from tsir.records import Image
 from tsir.services import pictures
 from tsir.services.views import ImageList, ImageOut
+from tsir.storage.filters import Missing
 
 router = APIRouter(prefix="/api/v1/collections/{name}/images", tags=["images"])
 
@@ -26,10 +27,15 @@ THUMBNAIL_ANSWERS: dict[int | str, dict[str, object]] = {
 
 @router.get("")
 async def list_images(
-    name: CollectionName, library: LibraryDep, run: RunDep, cursor: Cursor = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    name: CollectionName,
+    library: LibraryDep,
+    run: RunDep,
+    cursor: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    missing: Annotated[Missing, Query(description="Of pictures whose files are not there: none, only these, or any.")] = "false",
 ) -> ImageList:
     """A page of pictures, newest first."""
-    images, following = await run(lambda: library.collection(name).images(cursor, limit))
+    images, following = await run(lambda: library.collection(name).images(cursor, limit, missing))
     return ImageList(images=[ImageOut.of(image) for image in images], next=following)
 
 

@@ -73,9 +73,9 @@ async def _json(request: Request, state: State, runner: JobRunner, name: str) ->
         raise InvalidInput('The body is not JSON; it must look like {"path": "a folder"} or {"urls": ["https://..."]}.') from None
     if isinstance(body, dict) and "urls" in body:
         return await state.run(imports.submit_urls, runner, name, _validated(UrlImport, body).urls)
-    path = _validated(FolderImport, body).path
+    asked = _validated(FolderImport, body)
     resolve = imports.own_folder if is_owner(request, state) else state.library.files.resolve_import_folder
-    return await state.run(lambda: imports.submit_folder(runner, name, resolve(path)))
+    return await state.run(lambda: imports.submit_folder(runner, name, resolve(asked.path), exclude=asked.exclude))
 
 
 def is_owner(request: Request, state: State) -> bool:

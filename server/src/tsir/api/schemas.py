@@ -36,6 +36,7 @@ class FolderImport(BaseModel):
     """Import a folder of the server."""
 
     path: Text = Field(description="A folder below one of IMAGE_ROOTS.", min_length=1, max_length=4096)
+    exclude: list[Text] = Field([], max_length=1000, description="Patterns of what is left out, as .gitignore has them.")
 
 
 class UrlImport(BaseModel):
@@ -62,6 +63,12 @@ class Reencode(BaseModel):
     """Encode a collection again with another model."""
 
     encoder: Text | None = Field(None, max_length=200, description="Name of the model; null: the one that runs.")
+
+
+class Forget(BaseModel):
+    """Take missing pictures out of a collection."""
+
+    folder: Text | None = Field(None, min_length=1, max_length=4096, description="Absolute, with all below it; null: everywhere.")
 
 
 class Limits(BaseModel):

@@ -11,7 +11,7 @@ from tsir.api.deps import CollectionName, StateDep
 from tsir.api.guard import started_at
 from tsir.api.schemas import Text
 from tsir.api.state import State
-from tsir.errors import TooLarge
+from tsir.errors import Conflict, TooLarge
 from tsir.searching.query import MAX_LIMIT, parse_filter, parse_weights
 from tsir.searching.search import Found
 from tsir.services.search import Question
@@ -71,6 +71,8 @@ def _answer(state: State, question: Question, started: float) -> bytes:
 def find(state: State, question: Question, watch: Stopwatch) -> Found:
     """Run a search and record the times. Blocking."""
     found = find_pictures(state.library, state.encoders, state.settings, question, watch)
+    if not found.hits and question.cursor is None and (trouble := state.service.mend(question.collection)):
+        raise Conflict(trouble, retry_after=10)
     state.metrics.searched(watch.milliseconds())
     return found
 

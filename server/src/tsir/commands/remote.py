@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import httpx
 
 from tsir.commands.terminal import Tell
 from tsir.errors import StoreUnavailable, TsirError
-from tsir.services.views import OWNER_HEADER, JobDetail, JobOut, SearchResult
+from tsir.services.views import OWNER_HEADER, Forgotten, JobDetail, JobOut, SearchResult
 from tsir.settings import Settings
 
 NOTE = "server.json"
@@ -80,11 +80,13 @@ class Server:
         except httpx.HTTPError:
             return False
 
-    def import_folder(self, collection: str, folder: Path) -> JobDetail:
+    def import_folder(self, collection: str, folder: Path, exclude: Sequence[str] = ()) -> JobDetail:
         """Start the import of a folder."""
         self._call("PUT", f"/api/v1/collections/{quote(collection, safe='')}")
         return JobDetail.model_validate(
-            self._call("POST", f"/api/v1/collections/{quote(collection, safe='')}/imports", json={"path": str(folder)})
+            self._call(
+                "POST", f"/api/v1/collections/{quote(collection, safe='')}/imports", json={"path": str(folder), "exclude": [*exclude]}
+            )
         )
 
     def reencode(self, collection: str, encoder: str) -> JobDetail:
@@ -92,6 +94,11 @@ class Server:
         return JobDetail.model_validate(
             self._call("POST", f"/api/v1/collections/{quote(collection, safe='')}/reencode", json={"encoder": encoder})
         )
+
+    def forget(self, collection: str, folder: Path) -> Forgotten:
+        """Take the missing pictures of a folder out."""
+        path = f"/api/v1/collections/{quote(collection, safe='')}/forget"
+        return Forgotten.model_validate(self._call("POST", path, json={"folder": str(folder)}))
 
     def search(self, collection: str, fields: dict[str, str], files: dict[str, bytes]) -> SearchResult:
         """Run a search."""

@@ -253,7 +253,7 @@ class _Site:
         if self.images is not None:
             await state.run(leave_samples, state, name, gallery)
             await self._import(state, name, self.images)
-        elif self.samples and not await state.run(lambda: ensured(state.library, state.encoders, name).count()):
+        elif self.samples and await state.run(lambda: ensured(state.library, state.encoders, name).empty()):
             from tsir.importing.samples import write_gallery
 
             self._say("  The library is empty: loading the sample pictures (emoji of OpenMoji, CC BY-SA 4.0).")
@@ -290,5 +290,7 @@ def leave_samples(state: State, name: str, gallery: Path) -> None:
         return
     for sample in samples():
         (gallery / f"{sample}.png").unlink(missing_ok=True)
-    if swept := state.library.collection(name).sweep(gallery).images:
-        say(f"  {swept:,} sample pictures made room for yours.")
+    collection = state.library.collection(name)
+    collection.sweep(gallery)
+    if gone := collection.forget_missing(gallery).images:
+        say(f"  {gone:,} sample pictures made room for yours.")

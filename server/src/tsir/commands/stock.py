@@ -2,48 +2,63 @@
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import typer
-
 from tsir.commands import remote
-from tsir.commands.terminal import following, print_json, report, say
+from tsir.commands.terminal import SHOWN_FAILURES, following, print_json, report, say, show
 from tsir.errors import InvalidInput
+from tsir.importing.mend import encode_unfinished, lost
 from tsir.jobs.model import Job, JobFailure
 from tsir.jobs.progress import Progress
 from tsir.services.check import check_library
+from tsir.services.collections import forget as forget_missing
 from tsir.services.imports import own_folder, submit_folder, submit_reencode
 from tsir.services.jobs import detail
 from tsir.services.opening import STOP_S, Service, opened
 from tsir.services.search import Question
 from tsir.services.search import find as search
-from tsir.services.views import JobDetail, JobOut, SearchResult
+from tsir.services.views import Forgotten, JobDetail, JobOut, SearchResult
 from tsir.settings import Settings
 from tsir.stopwatch import Stopwatch
 
 
-def load(settings: Settings, folder: Path, collection: str, *, watch: bool, as_json: bool) -> bool:
+def load(settings: Settings, folder: Path, collection: str, *, exclude: Sequence[str] = (), watch: bool, as_json: bool) -> bool:
     """Import a folder; with `watch`, then whatever changes in it. Returns whether it ended well."""
     folder = own_folder(folder)
     server = remote.find(settings)
     if server is not None:
-        return _load_by_server(server, folder, collection, watch, as_json)
+        return _load_by_server(server, folder, collection, exclude, watch, as_json)
     with opened(settings) as service:
         service.library.create(collection, service.encoders.main.info)
+        _mend(service, collection)
         if watch:
-            _watch(service, collection, folder)
+            _watch(service, collection, folder, exclude)
             return True
-        return _run(service, lambda: submit_folder(service.runner, collection, folder, here=True), f"Importing {folder.name}", as_json)
+        submit = functools.partial(submit_folder, service.runner, collection, folder, exclude=exclude, here=True)
+        return _run(service, submit, f"Importing {folder.name}", as_json)
 
 
-def _load_by_server(server: remote.Server, folder: Path, collection: str, watch: bool, as_json: bool) -> bool:
+def _mend(service: Service, name: str) -> None:
+    """Say when vectors are lost, and encode their pictures again."""
+    collection = service.library.collection(name)
+    if not (owed := collection.owe()):
+        return
+    say(lost(owed, name))
+    done, failures = encode_unfinished(service.library, service.encoders.of, service.settings)
+    say(f"{done:,} pictures were encoded again.")
+    for failure in failures[:SHOWN_FAILURES]:
+        say(f"  cannot encode {failure.path}: {failure.reason}")
+
+
+def _load_by_server(server: remote.Server, folder: Path, collection: str, exclude: Sequence[str], watch: bool, as_json: bool) -> bool:
     say(f"The server at {server.url} imports it.")
 
     def once() -> JobDetail:
         with following(f"Importing {folder.name}", silent=as_json) as tell:
-            return server.follow(server.import_folder(collection, folder), tell)
+            return server.follow(server.import_folder(collection, folder, exclude), tell)
 
     job = once()
     report(job, as_json=as_json)
@@ -56,18 +71,20 @@ def _load_by_server(server: remote.Server, folder: Path, collection: str, watch:
     return job.state == "done"
 
 
-def _watch(service: Service, collection: str, folder: Path) -> None:
+def _watch(service: Service, collection: str, folder: Path, exclude: Sequence[str]) -> None:
     from tsir.importing.watch import watch
 
-    def tell(progress: Progress, failures: list[JobFailure]) -> None:
-        typer.echo(f"{progress.done:,} imported, {progress.skipped:,} skipped (unchanged), {progress.failed:,} could not be read")
+    def hear(progress: Progress, failures: list[JobFailure]) -> None:
+        show(f"{progress.done:,} imported, {progress.skipped:,} skipped (unchanged), {progress.failed:,} could not be read")
         for failure in failures:
-            typer.echo(f"  skipping {failure.path}: {failure.reason}")
+            show(f"  skipping {failure.path}: {failure.reason}")
 
     say(f"Watching {folder}; Ctrl-C stops.")
     stop = threading.Event()
     worker = threading.Thread(
-        target=watch, args=(service.library, service.encoders.main, service.settings, collection, folder, stop), kwargs={"on_import": tell}
+        target=watch,
+        args=(service.library, service.encoders.main, service.settings, collection, folder, stop),
+        kwargs={"exclude": exclude, "on_import": hear},
     )
     worker.start()
     try:
@@ -123,7 +140,7 @@ def find(
         print_json(result.model_dump(mode="json"))
         return
     for hit in result.hits:
-        typer.echo(f"{hit.score:7.4f}  {hit.path}")
+        show(f"{hit.score:7.4f}  {hit.path}")
     if not result.hits:
         say(f"Nothing found: the collection {collection!r} is empty.")
 
@@ -141,6 +158,7 @@ def _find_here(
         limit=limit,
     )
     with opened(settings) as service:
+        _mend(service, collection)
         watch = Stopwatch()
         return SearchResult.of(search(service.library, service.encoders, settings, question, watch), watch)
 
@@ -151,6 +169,25 @@ def _read(path: Path, settings: Settings) -> bytes:
             return file.read(settings.max_upload_bytes + 1)
     except OSError as error:
         raise InvalidInput(f"{str(path)!r} cannot be read: {error.strerror or error}.") from error
+
+
+def forget(settings: Settings, folder: Path, collection: str, *, as_json: bool) -> None:
+    """Take the missing pictures of a folder out of a collection."""
+    try:
+        folder = folder.expanduser().resolve()  # it need not be there
+    except (OSError, RuntimeError) as error:
+        raise InvalidInput(f"{str(folder)!r} cannot be resolved: {error}") from error
+    server = remote.find(settings)
+    if server is not None:
+        done = server.forget(collection, folder)
+    else:
+        with opened(settings) as service:
+            swept = forget_missing(service.library, collection, str(folder))
+        done = Forgotten(pictures=swept.images, found=swept.found)
+    if as_json:
+        print_json(done.model_dump(mode="json"))
+        return
+    show(f"{done.pictures:,} missing pictures were taken out." + (f" {done.found:,} are back and stay." if done.found else ""))
 
 
 def check(settings: Settings, *, repair: bool, as_json: bool) -> bool:
@@ -171,13 +208,13 @@ def check(settings: Settings, *, repair: bool, as_json: bool) -> bool:
             }
         )
     else:
-        typer.echo(f"{found.images:,} pictures, {found.vectors:,} vectors.")
+        show(f"{found.images:,} pictures, {found.vectors:,} vectors.")
         for line in (*found.problems, *found.notes):
-            typer.echo(f"  {line}")
+            show(f"  {line}")
         if checked.encoded:
-            typer.echo(f"  {checked.encoded:,} unfinished pictures were encoded.")
+            show(f"  {checked.encoded:,} unfinished pictures were encoded.")
         for failure in checked.unreadable:
-            typer.echo(f"  cannot encode {failure.path}: {failure.reason}")
+            show(f"  cannot encode {failure.path}: {failure.reason}")
         ending = "All is well." if found.clean else "Mended." if found.repaired else "Mend it with `tsir check --repair`."
-        typer.echo(ending)
+        show(ending)
     return found.clean or found.repaired

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,13 +20,26 @@ PLAIN_LINE_S = 5.0
 """Pause between two lines of progress in a pipe."""
 SHOWN_FAILURES = 20
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What moves the cursor, colours, names the window, or turns the direction of writing."""
+
 Tell = Callable[[JobOut], None]
 Count = Callable[[int, int | None], None]
 
 
+def plain(text: str) -> str:
+    """A line that a terminal only shows, and never obeys: control characters, as names of files may have them, are written out."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
+
+
+def show(text: str) -> None:
+    """A line of results for people; what is no plain text in it is written out."""
+    typer.echo(plain(text))
+
+
 def say(text: str = "") -> None:
     """A line for people, on standard error: standard output is for results."""
-    typer.echo(text, err=True)
+    typer.echo("\n".join(map(plain, text.split("\n"))), err=True)
 
 
 def print_json(value: Any) -> None:
@@ -76,10 +90,10 @@ def report(job: JobDetail, *, as_json: bool = False) -> None:
     if as_json:
         print_json(job.model_dump(mode="json"))
         return
-    typer.echo(summary(job))
+    show(summary(job))
     if job.message and job.state == "done":
-        typer.echo(job.message)
+        show(job.message)
     for failure in job.failures[:SHOWN_FAILURES]:
-        typer.echo(f"  skipping {failure.path}: {failure.reason}")
+        show(f"  skipping {failure.path}: {failure.reason}")
     if job.failed > SHOWN_FAILURES:
-        typer.echo(f"  ... and {job.failed - SHOWN_FAILURES:,} more: GET /api/v1/jobs/{job.id}/failures lists them all.")
+        show(f"  ... and {job.failed - SHOWN_FAILURES:,} more: GET /api/v1/jobs/{job.id}/failures lists them all.")

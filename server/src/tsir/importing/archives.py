@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from tsir.errors import InvalidInput, TooLarge, TsirError
-from tsir.importing.scan import IGNORED_FOLDERS
+from tsir.importing.ignoring import is_helper
 from tsir.media.files import Files
 from tsir.media.formats import is_picture_name
 
@@ -63,7 +63,7 @@ def _members(archive: zipfile.ZipFile, max_bytes: int) -> Iterator[tuple[str, by
     for member in members:
         name = _name(member)
         parts = PurePosixPath(name.replace("\\", "/")).parts
-        if member.is_dir() or any((part.startswith(".") and part != "..") or part.lower() in IGNORED_FOLDERS for part in parts):
+        if member.is_dir() or any((part.startswith(".") and part != "..") or is_helper(part) for part in parts):
             continue
         if name.lower().endswith(SUFFIX):
             yield name, InvalidInput("A zip inside a zip is not opened: unpack it first.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import threading
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -13,12 +14,15 @@ from pydantic import ConfigDict, RootModel
 
 from tsir.errors import EncoderMismatch, InvalidInput
 from tsir.importing import archives, sources
+from tsir.importing.ignoring import Rules
+from tsir.importing.mend import encode, lost
 from tsir.importing.pipeline import Import
-from tsir.importing.scan import Batch, count, scan
+from tsir.importing.scan import Batch, count, passed_over, scan
 from tsir.importing.workshop import Tools
 from tsir.jobs.kinds import Again, Kind, Spec, Work
 from tsir.jobs.model import JobState
 from tsir.library.collection import Collection
+from tsir.records import Swept
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +48,11 @@ class Source(Spec):
 
 
 class FolderSource(Source):
-    """A folder of this server; pictures that vanished from it are forgotten at the end."""
+    """A folder of this server; pictures that vanished from it are missing at the end."""
 
     folder: str
+    exclude: tuple[str, ...] = ()
+    """Patterns of what is left out, besides those of the settings."""
 
     def title(self) -> str:
         return self.folder
@@ -55,20 +61,20 @@ class FolderSource(Source):
         folder, roots, line = Path(self.folder), tools.settings.roots, work.line
         if not folder.is_dir():
             raise InvalidInput(f"The folder {self.folder!r} is not there (any more).")
+        rules = Rules.of(tools.settings, self.exclude)
+        rules.check(folder)
 
         def count_all() -> None:
-            total = count(folder, roots, lambda: line.stopped)
+            total = count(folder, roots, lambda: line.stopped, rules)
             if total is not None and not line.stopped:
                 work.progress.total = total
 
         threading.Thread(target=count_all, name=f"job-{work.job.id}-count").start()
-        return scan(folder, roots)
+        return scan(folder, roots, rules, work.progress.passed)
 
     def settle(self, work: ImportWork, collection: Collection) -> str | None:
         swept = work.line.patiently(collection.sweep, self.folder)
-        if not swept.paths:
-            return None
-        return f"{swept.paths} files are no longer in the folder; {swept.images} pictures were removed from the collection."
+        return " ".join(filter(None, (passed_over(work.progress.passed), told(swept, self.folder)))) or None
 
 
 class UploadSource(Source):
@@ -110,6 +116,16 @@ class UrlSource(Source):
         return sources.urls(self.urls, files, _key(work), limit, allowed=tools.allowed, stopped=lambda: line.stopped)
 
 
+def told(swept: Swept, folder: str) -> str | None:
+    """What became of a folder's files, in sentences; None when there is nothing to tell."""
+    said = [*swept.suspicions]
+    if swept.paths:
+        said.append(f"{swept.paths:,} files are no longer in the folder; {swept.images:,} pictures are missing now: hidden, not deleted.")
+    if said:
+        said.append(f"What is missing comes back with its files; what you deleted, `tsir forget {shlex.quote(folder)}` takes out.")
+    return " ".join(said) or None
+
+
 class ImportSpec(RootModel[FolderSource | UploadSource | UrlSource]):
     """What to import."""
 
@@ -138,6 +154,10 @@ def _run(work: ImportWork, tools: Tools) -> str | None:
     except EncoderMismatch as error:  # the collection moved to another encoder meanwhile
         raise Again from error
     message = source.settle(work, collection)
+    work.line.patiently(library.forget_old, collection)
+    if owed := work.line.patiently(collection.owe):
+        message = " ".join(filter(None, (message, lost(owed, collection.name))))
+        encode(tools.workshop, collection, encoder, work.progress, work.line)
     if advice := work.line.patiently(library.advice):
         log.warning(advice)
     return message

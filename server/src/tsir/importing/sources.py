@@ -32,7 +32,8 @@ def files(entries: Sequence[tuple[str, str]], store: Files, key: str, max_bytes:
 
 
 def _files(entries: Sequence[tuple[str, str]], store: Files, key: str, max_bytes: int) -> Iterator[Item | JobFailure]:
-    for path, name in entries:
+    for noted, name in entries:
+        path = store.uploads.here(noted)
         if archives.is_archive(Path(path)):
             yield from _unpacked(Path(path), name, store, key, max_bytes)
         else:

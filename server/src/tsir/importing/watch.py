@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import watchfiles
 
 from tsir.encoders.base import Encoder
 from tsir.errors import InvalidInput, NotFound
+from tsir.importing.ignoring import Rules
+from tsir.importing.job import told
 from tsir.importing.pipeline import Import
-from tsir.importing.scan import BATCH, IGNORED_FOLDERS, Batch, Item, item, scan
+from tsir.importing.scan import BATCH, Batch, Item, item, scan
 from tsir.importing.workshop import Workshop
 from tsir.jobs.line import Line, Stopped
 from tsir.jobs.model import JobFailure
@@ -38,6 +40,7 @@ def watch(
     folder: Path,
     stop: threading.Event,
     *,
+    exclude: Sequence[str] = (),
     on_import: Callable[[Progress, list[JobFailure]], None] = lambda progress, failures: None,
 ) -> None:
     """Import a folder, then whatever changes in it, until `stop` is set.
@@ -46,6 +49,8 @@ def watch(
     is away. Raises InvalidInput for a folder that cannot be watched, what the encoder raises, and errors of the library other than
     StoreUnavailable.
     """
+    rules = Rules.of(settings, exclude)
+    rules.check(folder)
     workshop = Workshop(library, settings)
     with Line() as line:
         threading.Thread(target=_stop_with, args=(stop, line), name="watch-stop", daemon=True).start()
@@ -64,11 +69,11 @@ def watch(
             ):
                 paths = [Path(path) for _, path in changes]
                 if not started:
-                    batches: Iterable[Batch] = scan(folder, settings.roots)
+                    batches: Iterable[Batch] = scan(folder, settings.roots, rules)
                     sweep: Path | None = folder
                     started = True
-                elif paths := [path for path in paths if _wanted(path, folder)]:
-                    batches = _changed(paths)
+                elif paths := [path for path in paths if _wanted(path, folder, rules)]:
+                    batches = _changed(paths, folder, rules)
                     sweep = _common(folder, [path for path in paths if not path.exists()])
                 else:
                     continue
@@ -78,8 +83,8 @@ def watch(
                 if sweep is not None:
                     try:
                         swept = line.patiently(current.sweep, sweep)
-                        if swept.images:
-                            log.info("%d pictures vanished from %s.", swept.images, sweep)
+                        if swept.paths and (message := told(swept, str(sweep))):
+                            log.warning("%s", message)
                     except NotFound as error:
                         log.warning("%s", error)
                 if progress.done or progress.failed:
@@ -97,24 +102,20 @@ def _stop_with(stop: threading.Event, line: Line) -> None:
     line.stop()
 
 
-def _wanted(path: Path, folder: Path) -> bool:
-    """Not hidden, not in a folder that is ignored; pictures, and anything that is or was perhaps a folder."""
-    try:
-        parts = path.relative_to(folder).parts
-    except ValueError:
-        return False
-    if any(part.startswith(".") or part.lower() in IGNORED_FOLDERS for part in parts):
+def _wanted(path: Path, folder: Path, rules: Rules) -> bool:
+    """Not left out by the rules; pictures, and anything that is or was perhaps a folder."""
+    if not rules.allows(folder, path):
         return False
     return is_picture_name(path.name) or not path.exists() or path.is_dir()
 
 
-def _changed(paths: list[Path]) -> Iterator[Batch]:
+def _changed(paths: list[Path], folder: Path, rules: Rules) -> Iterator[Batch]:
     """Files, and everything in folders that were moved in at once."""
     files: list[Item | JobFailure] = []
     for path in sorted(paths):
         try:
             if path.is_dir():
-                yield from scan(path)
+                yield from scan(path, rules=rules, top=folder)
             elif is_picture_name(path.name) and path.is_file():
                 files.append(item(str(path), path.stat()))
         except OSError:  # noqa: PERF203 - gone again

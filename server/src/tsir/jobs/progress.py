@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from tsir.jobs.model import JobFailure
@@ -23,6 +24,8 @@ class Progress:
         self.failed = 0
         self.resumed = resumed
         """Pictures that an earlier, interrupted run of the same job imported: they count as done, not as skipped."""
+        self.passed: Counter[str] = Counter()
+        """Files that were passed over because of their kind."""
         self._new_failures: list[JobFailure] = []
         self._lock = threading.Lock()
         self._clock = time.monotonic()

@@ -66,7 +66,7 @@ class JobRunner:
         """
         if kind not in self.kinds:
             raise ValueError(f"Jobs of the kind {kind.name!r} are not run here.")
-        stored = spec.model_dump(mode="json")
+        stored = spec.model_dump(mode="json", exclude_defaults=True)  # the same work whichever version queued it
         for job in self.jobs.list(100, collection) if once else ():
             if (job.kind, dict(job.spec)) == (kind.name, stored) and not job.over and not job.cancelling:
                 return job

@@ -28,14 +28,12 @@ from tsir.errors import Conflict, InvalidInput, TsirError
 from tsir.library.library import NAME, Library
 from tsir.library.stores import RESTORING
 from tsir.media.durable import whole, write_atomic
+from tsir.media.files import UPLOAD
 from tsir.records import EncoderInfo, FileStat, Image, ImageMetadata, NewImage, Vectors
 from tsir.storage.sql.collections import Ref
 
 FORMAT = 1
 CHUNK = 1_000
-UPLOAD = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}(\.[a-z0-9]{1,8})?")
-"""How uploads are named (files.py): what else an archive calls an upload is not written to."""
-
 _DAMAGE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, AttributeError, RuntimeError)
 """What reading a file that is not what it should be raises."""
 
@@ -221,7 +219,7 @@ def _files(library: Library, archive: zipfile.ZipFile, row: dict[str, Any], pict
             path = Path(place["path"])
             if carried and not _same_size(path, place["bytes"]):
                 continue
-        elif UPLOAD.fullmatch(upload):
+        elif UPLOAD.fullmatch(upload):  # what else an archive calls an upload is not written to
             path = library.files.uploads.folder / upload
             if carried and not _same_size(path, place["bytes"]):
                 write_atomic(path, _picture(archive, row["content_hash"]), durable=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
@@ -9,16 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
+from tsir.library.collection import IDS_WINDOW as WINDOW
 from tsir.library.library import Library
-from tsir.library.places import vanished
+from tsir.media.durable import TEMPORARY
 from tsir.media.thumbnails import SIZES
+from tsir.media.trash import KEPT_DAYS
 from tsir.paging import chunks
-from tsir.records import CheckReport, Image
+from tsir.records import CheckReport, FileStat, Image, NewImage
 from tsir.storage.milvus.client import NoSuchVectors
 from tsir.storage.sql.collections import Ref
-
-WINDOW = 8_192
-"""Ids compared at once: their vectors' ids fit into one reply of Milvus."""
 
 BATCH = 1_000
 
@@ -135,26 +135,28 @@ def _delete_extra(library: Library, ref: Ref, ids: Sequence[int], repair: bool) 
 
 
 def _compare_files(library: Library, ref: Ref, report: _Report, repair: bool) -> None:
-    gone: list[int] = []
-    uploads = unreachable = after = 0
-    while places := library.stores.catalog.locations.places(ref.id, after, BATCH):
-        after = places[-1][0]
-        for id, path in places:
-            if not vanished(path):
-                continue
-            if library.files.uploads.holds(path):
-                uploads += 1
-                gone.append(id)
-            elif Path(path).parent.exists():
-                gone.append(id)
-            else:
-                unreachable += 1
+    """Files that are gone make their pictures missing with `repair`; nothing is deleted, and what is back is found at once."""
+    uploads = left = unreachable = 0
+
+    def mark(path: str) -> bool:
+        nonlocal uploads, left, unreachable
+        if library.files.uploads.holds(path):
+            uploads += 1
+        elif Path(path).parent.exists():
+            left += 1
+        else:
+            unreachable += 1
+            return False
+        return repair
+
+    swept = library.handle(ref).look(within=mark)
     report.problem(uploads, "uploaded files of {} are lost.", ref.name)
-    report.problem(len(gone) - uploads, "files of {} have left their folder.", ref.name)
+    report.problem(left, "files of {} have left their folder.", ref.name)
     report.note(unreachable, "files of {} lie in folders that are not there now: is a drive missing?", ref.name)
-    if repair:
-        for part in chunks(gone, BATCH):
-            library.handle(ref).forget(part)
+    report.notes += swept.suspicions
+    report.note(swept.found, "images of {} were missing and are back.", ref.name)
+    missing = library.stores.catalog.collections.missing(ref.id)
+    report.note(missing, "images of {} are missing: hidden until their files are back, or `tsir forget FOLDER` takes them out.", ref.name)
 
 
 def _compare_thumbnails(library: Library, ref: Ref, report: _Report, make: Callable[[Image], bool] | None) -> None:
@@ -183,14 +185,42 @@ def _strays(library: Library, report: _Report, repair: bool, working: Callable[[
     report.problem(count, "thumbnails belong to no image.")
     if working():
         return
-    count = 0
+    count = adopted = 0
     for paths in chunks(library.files.uploads.paths(before), BATCH):
         lost = set(paths) - library.stores.catalog.locations.known_paths(paths)
         count += len(lost)
         if repair and report.images:
-            for path in lost:
-                library.files.uploads.delete(path)
+            adopted += sum(_keep_upload(library, Path(path)) for path in sorted(lost))
+    report.note(adopted, "uploaded files were of images without a file, which are whole again.")
+    if repair:
+        moved = count - adopted if report.images else 0
+        report.note(moved, "uploaded files were moved to {}, where they stay for {} days.", library.files.trash.folder, KEPT_DAYS)
+        report.note(library.files.trash.purge(), "files were in the trash for longer than that, and are gone.")
     if report.images:
         report.problem(count, "uploaded files belong to no image.")
     else:  # a fresh database beside the uploads of a lost one
         report.note(count, "uploaded files belong to no image; as the catalog knows no image at all, they are never deleted.")
+
+
+def _keep_upload(library: Library, path: Path) -> bool:
+    """What to do with an upload that no row names: an image of its content that lost its file gets it, anything else goes to the trash.
+
+    Nobody else may have such a file, so that none is deleted. Returns whether an image got it.
+    """
+    if path.suffix == TEMPORARY:  # what a killed process had written of one: never a whole file
+        path.unlink(missing_ok=True)
+        return False
+    with path.open("rb") as file:
+        content_hash = hashlib.sha256()
+        while part := file.read(2**20):
+            content_hash.update(part)
+    stat = path.stat()
+    adopted = False
+    for ref, image in library.stores.catalog.images.of_content(content_hash.hexdigest()):
+        if image.missing:
+            file_stat = FileStat(str(path), stat.st_size, stat.st_mtime_ns)
+            library.handle(ref).begin([NewImage(file_stat, image.content_hash, image.metadata)])
+            adopted = True
+    if not adopted:
+        library.files.trash.put(path, "tsir check --repair found no picture of the catalog that it belongs to")
+    return adopted

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
 from tsir.errors import EncoderMismatch, InvalidInput, NotFound, StoreRefused, StoreUnavailable, encoder_mismatch
-from tsir.library.places import vanished
+from tsir.library.places import Absence, look_at, vanished
 from tsir.library.steps import Step
 from tsir.library.stores import ERASE_BATCH, FLAT_LIMIT, Stores, unit_rows
 from tsir.paging import chunks, decode_cursor, encode_cursor
 from tsir.records import Begun, CollectionState, CollectionSummary, EncoderInfo, FileStat, Hit, Image, NewImage, Swept, Vectors
 from tsir.stopwatch import Stopwatch
-from tsir.storage.filters import Filter
+from tsir.storage import filters
+from tsir.storage.filters import Filter, Missing
 from tsir.storage.milvus.client import MAX_RESULTS, VECTOR_BYTES_PER_REPLY, NoSuchVectors
 from tsir.storage.sql.collections import Ref
 from tsir.storage.sql.locations import BeingDeleted
@@ -38,11 +39,11 @@ MAX_WINDOW = MAX_RESULTS - SPARE_HITS
 SAME_SCORE = 1e-6
 """Scores of the same vector differ by less between back ends."""
 
+IDS_WINDOW = 8_192
+"""Ids compared at once: their vectors' ids fit into one reply of Milvus."""
+
 MANY_EQUAL = 1_000
 """So many pictures with equal scores across the end of a page are not sorted out."""
-
-FEW = 20
-"""An empty folder that held fewer pictures was emptied; with more it rather is a drive's folder without the drive."""
 
 
 class Owed:
@@ -111,9 +112,14 @@ class Collection:
         return self._stores.catalog.collections.describe(self.ref)[0]
 
     def count(self) -> int:
-        """Ready images."""
+        """Ready images whose files are there."""
         self._stores.catalog.collections.again(self.ref)
-        return self._stores.catalog.collections.count(self.id)
+        return self._stores.catalog.collections.count(self.id) - self._stores.catalog.collections.missing(self.id)
+
+    def empty(self) -> bool:
+        """Whether it has no image at all, be it missing or unfinished."""
+        self._stores.catalog.collections.again(self.ref)
+        return not self._stores.catalog.images.last_id(self.id)
 
     def expect(self, encoder: EncoderInfo) -> None:
         """Raise EncoderMismatch, naming both and the way out, unless the vectors are of this encoder. Asks nobody."""
@@ -122,8 +128,11 @@ class Collection:
     # Writing
 
     def unchanged(self, files: Sequence[FileStat]) -> set[str]:
-        """Which of these paths are ready with the same size and mtime: nothing needs to be done for them. One query."""
-        return self._stores.catalog.locations.unchanged(self.ref, files)
+        """Which of these paths are ready with the same size and mtime: nothing needs to be done for them. Missing ones are not any more."""
+        same, back = self._stores.catalog.locations.unchanged(self.ref, files)
+        if back:
+            self._mark(back, missing=False)
+        return same
 
     def begin(self, items: Sequence[NewImage], created_at: Mapping[str, datetime] | None = None) -> list[Begun]:
         """Note pictures in the catalog, in the order given; those with status "new" wait for their vector (`finish`).
@@ -165,32 +174,90 @@ class Collection:
         """Pending images, ids rising from above `after`: a crash interrupted their import, or `check` found no vector. Encode, `finish`."""
         return self._stores.catalog.images.page(self._now(), limit, after=after, state="pending")
 
-    def sweep(self, root: str | Path) -> Swept:
-        """Forget the paths at or below `root` that no longer exist on disk, and delete images that have no other path.
+    def owe(self) -> int:
+        """Ready images whose vectors are lost become pending; returns how many. Compares counts first: costs little when all is well."""
+        stores, ref = self._stores, self._now()
+        name = stores.vectors_name(ref)
+        lost: list[int] = []
+        try:
+            if stores.vectors.count(name) >= stores.catalog.collections.count(ref.id):
+                return 0
+            for low in range(0, stores.catalog.images.last_id(ref.id) + 1, IDS_WINDOW):
+                # Rows first: what is ready now has had its vector before.
+                ready = stores.catalog.images.ready_ids(ref.id, low, low + IDS_WINDOW)
+                lost += sorted(set(ready).difference(stores.vectors.ids(name, low, low + IDS_WINDOW).tolist()))
+        except NoSuchVectors:
+            lost = stores.catalog.images.ready_ids(ref.id, 0, stores.catalog.images.last_id(ref.id) + 1)
+        if self._now().generation != ref.generation:  # encoded anew meanwhile
+            return 0
+        if lost:
+            log.info("The vectors of %d pictures of %r are missing.", len(lost), ref.name)
+            stores.make_room(ref)
+            stores.catalog.images.unready(lost)
+        return len(lost)
 
-        For the end of a folder's import. Raises NotFound when `root` itself is gone, or suddenly empty: a drive that is not mounted is no
-        deletion.
+    def sweep(self, root: str | Path) -> Swept:
+        """Look what became of the places at or below `root`; images none of whose files is there are missing from now on.
+
+        For the end of a folder's import. Absent is not deleted: rows, vectors and thumbnails stay until `forget_missing`. Raises NotFound
+        when `root` itself is gone: then nothing changes.
         """
-        folder = Path(root)
+        if not Path(root).exists():
+            self._now()
+            raise NotFound(f"{str(root)!r} does not exist: nothing was taken out of {self.name!r}. Is its drive mounted?")
+        return self.look(root)
+
+    def look(self, root: str | Path | None = None, *, within: Callable[[str], bool] = lambda path: True) -> Swept:
+        """Compare the places at or below `root` (None: all) with the disk. Of those that are gone, only the ones `within` are marked."""
         locations = self._stores.catalog.locations
         self._now()
-        if not folder.exists():
-            raise NotFound(f"{str(root)!r} does not exist: nothing was taken out of {self.name!r}. Is its drive mounted?")
-        if folder.is_dir() and not any(folder.iterdir()) and len(locations.places(self.id, 0, FEW, str(root))) == FEW:
-            raise NotFound(
-                f"{str(root)!r} is empty, and pictures of {self.name!r} were there: nothing was taken out. Is its drive mounted? "
-                "If you deleted them, `tsir check --repair` takes them out."
-            )
-        paths = images = after = 0
-        while places := locations.places(self.id, after, ERASE_BATCH, str(root)):
-            after = places[-1][0]
-            gone = [id for id, path in places if vanished(path)]
+        absence = Absence(root)
+        paths = images = found = after = 0
+        while places := locations.places(self.id, after, ERASE_BATCH, None if root is None else str(root)):
+            after = places[-1].id
+            gone, back = [], []
+            for place in places:
+                state = look_at(place.file)
+                absence.count(place.file.path, gone=state == "gone", known=place.missing)
+                if state == "gone" and not place.missing and within(place.file.path):
+                    gone.append(place.id)
+                elif state == "same" and place.missing:
+                    back.append(place.id)
             if gone:
-                swept = self.forget(gone)
-                paths += swept.paths
-                images += swept.images
+                paths += len(gone)
+                images += self._mark(gone, missing=True)
+            if back:
+                found += self._mark(back, missing=False)
+        if paths and root is not None and (renamed := locations.superseded(self.id, str(root))):
+            self.forget(renamed)
         self._follow()
-        return Swept(paths, images)
+        return Swept(paths, images, found, absence.suspicions())
+
+    def forget_missing(self, root: str | Path | None = None, before: datetime | None = None) -> Swept:
+        """Take the missing places at or below `root` (None: all) out of the catalog, and with the last one its image and vector.
+
+        Only those that are missing since `before`, if that is given; files that are there again are found instead.
+        """
+        locations = self._stores.catalog.locations
+        self._now()
+        paths = images = found = after = 0
+        while places := locations.places(self.id, after, ERASE_BATCH, None if root is None else str(root), missing=True, before=before):
+            after = places[-1].id
+            gone = {place.id for place in places if vanished(place.file.path)}
+            if back := [place.id for place in places if look_at(place.file) == "same"]:
+                found += self._mark(back, missing=False)
+            swept = self.forget(sorted(gone))
+            paths += swept.paths
+            images += swept.images
+        self._follow()
+        return Swept(paths, images, found)
+
+    def _mark(self, places: Sequence[int], *, missing: bool) -> int:
+        """Note that files are gone or back; returns of how many images that changed whether they are missing."""
+        count, stale = self._stores.catalog.locations.mark(places, missing)
+        if stale:
+            self._follow((), stale)
+        return count
 
     def forget(self, locations: Sequence[int]) -> Swept:
         """Take places (by the ids of their rows) out of the catalog, and with the last one its image."""
@@ -272,16 +339,19 @@ class Collection:
 
     # Reading
 
-    def images(self, cursor: str | None = None, limit: int = 100) -> tuple[list[Image], str | None]:
-        """A page of ready images, newest first, and the cursor of the next page. Images added meanwhile never shift a page."""
+    def images(self, cursor: str | None = None, limit: int = 100, missing: Missing = "false") -> tuple[list[Image], str | None]:
+        """A page of ready images, newest first, and the cursor of the next page. Images added meanwhile never shift a page.
+
+        `missing` says what of those to show whose files are not there.
+        """
         if not 1 <= limit <= 10_000:
             raise InvalidInput(f"limit is between 1 and 10000, not {limit}.")
         before = int(decode_cursor(cursor, r"\d{1,18}")[0]) if cursor else None
-        page = self._stores.catalog.images.page(self.ref, limit, before=before)
+        page = self._stores.catalog.images.page(self.ref, limit, before=before, missing=missing)
         return page, encode_cursor(str(page[-1].id)) if len(page) == limit else None
 
     def image(self, id: int) -> Image:
-        """A ready image. Raises NotFound."""
+        """A ready image, be its file missing. Raises NotFound."""
         found = self._stores.catalog.images.ready(self.ref, [id]) if abs(id) < 2**63 else {}
         if id not in found:
             raise NotFound(f"There is no image {id} in {self.name!r}.")
@@ -313,11 +383,15 @@ class Collection:
         query = _unit(ref, vector)
         if limit < 1 or offset < 0 or offset + limit > MAX_WINDOW:
             raise InvalidInput(f"Results can be shown up to number {MAX_WINDOW}; asked for were {limit} from {offset} on.")
+        missing = filters.missing(filter)
+        among = stores.catalog.images.missing_ids(ref.id, MAX_RESULTS) if missing == "true" else None
+        if among == []:
+            return []
         k = offset + limit + SPARE_HITS
         while True:
             with_vectors = k * query.nbytes <= VECTOR_BYTES_PER_REPLY
             try:
-                found = stores.vectors.search(stores.vectors_name(ref), query, k, ref.index, filter, "Bounded", with_vectors)
+                found = stores.vectors.search(stores.vectors_name(ref), query, k, ref.index, filter, "Bounded", with_vectors, among)
             except NoSuchVectors:
                 served, ref = ref, self._now()
                 if ref.generation != served.generation:  # re-encoded since we looked
@@ -325,7 +399,7 @@ class Collection:
                     continue
                 found = []
             watch.lap("search")
-            images = stores.catalog.images.ready(ref, [hit.id for hit in found])
+            images = stores.catalog.images.ready(ref, [hit.id for hit in found], missing)
             watch.lap("rows")
             ready = [hit.score for hit in found if hit.id in images]
             # Which of several equal scores belong on this page, their ids decide: all of them must be here.

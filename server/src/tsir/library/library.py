@@ -12,6 +12,7 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import TracebackType
 
@@ -103,8 +104,15 @@ class Library:
                 collection = self.handle(served).again()
                 collection.refresh(stores.catalog.images.stale(ref.id))
                 upgrade(stores, collection)
+                self.forget_old(collection)
         except TsirError as error:
             log.warning("%s", error)
+
+    def forget_old(self, collection: Collection) -> None:
+        """Take pictures out that are missing for longer than FORGET_AFTER_DAYS, if that is set."""
+        days = self.settings.forget_after_days
+        if days is not None and (gone := collection.forget_missing(before=datetime.now(timezone.utc) - timedelta(days=days)).images):
+            log.warning("%d pictures of %r were missing for more than %d days and are forgotten.", gone, collection.name, days)
 
     def close(self) -> None:
         """Release the stores and the lock. Idempotent."""

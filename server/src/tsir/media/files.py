@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from tsir.errors import Forbidden, InvalidInput, NotFound
 from tsir.media.durable import older, whole
 from tsir.media.formats import suffix
 from tsir.media.thumbnails import Thumbnails
+from tsir.media.trash import Trash
 from tsir.settings import Settings
 
 
@@ -21,6 +23,7 @@ class Files:
     def __init__(self, settings: Settings) -> None:
         self.roots = settings.roots
         self.uploads = Uploads(settings.uploads)
+        self.trash = Trash(settings.data_dir.expanduser().resolve() / "trash")
         self.thumbnails = Thumbnails(settings.data_dir.expanduser().resolve() / "thumbnails", settings.thumbnail_bytes)
 
     def resolve_import_folder(self, path: str | Path) -> Path:
@@ -50,6 +53,10 @@ class Files:
         return folder
 
 
+UPLOAD = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}(\.[a-z0-9]{1,8})?")
+"""How uploads are named, below their folder."""
+
+
 class Uploads:
     """Files that were sent: kept under generated names, `ab/ab0123....jpg`."""
 
@@ -70,6 +77,14 @@ class Uploads:
     def place(self, name: str, suffix: str) -> Path:
         """Where the upload of that name lies, 32 hex digits."""
         return self.folder / name[:2] / (name + suffix)
+
+    def here(self, path: str) -> str:
+        """Where an upload lies that was noted by its full path: elsewhere, if the data folder was moved since. Other paths stay."""
+        noted = Path(path)
+        name = "/".join(noted.parts[-2:])
+        if self.holds(path) or not UPLOAD.fullmatch(name) or noted.exists():
+            return path
+        return str(self.folder / name) if (self.folder / name).is_file() else path
 
     def holds(self, path: str) -> bool:
         """Whether the path is one of an upload."""

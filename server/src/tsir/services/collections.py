@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tsir.encoders.loaded import Encoders
-from tsir.errors import NotFound, TsirError
+from tsir.errors import InvalidInput, NotFound, TsirError
 from tsir.jobs.store import Jobs
 from tsir.library.collection import Collection
 from tsir.library.library import Library
-from tsir.records import CollectionSummary
+from tsir.records import CollectionSummary, Swept
 
 
 def ensured(library: Library, encoders: Encoders, name: str) -> Collection:
@@ -23,6 +23,13 @@ def ensured(library: Library, encoders: Encoders, name: str) -> Collection:
 def drop(library: Library, jobs: Jobs, name: str) -> None:
     """Delete a collection with its vectors, and cancel its jobs; the files of import folders stay."""
     library.drop(name, also=jobs.cancel_all(name))
+
+
+def forget(library: Library, name: str, folder: str | None) -> Swept:
+    """Take the missing pictures of a folder out of a collection (None: all that are missing); files that are back are found instead."""
+    if folder is not None and not folder.startswith("/"):
+        raise InvalidInput(f"The folder {folder!r} is not absolute.")
+    return library.collection(name).forget_missing(folder)
 
 
 def usable(encoders: Encoders, collection: CollectionSummary) -> bool:
@@ -45,6 +52,11 @@ def advice(library: Library, encoders: Encoders, collections: Sequence[Collectio
                 encoders.of(collection)
         except TsirError as error:
             found.append(str(error))
+        if collection.missing:
+            found.append(
+                f"{collection.missing:,} pictures of {collection.name!r} are missing: their files are not there now. Is a drive away? "
+                "They are hidden until they are back; what you deleted, `tsir forget FOLDER` takes out."
+            )
         if collection.pending and collection.name not in working:
             found.append(f"{collection.pending} pictures of {collection.name!r} wait for their vectors: import their folder again.")
     return found

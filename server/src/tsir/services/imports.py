@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from tsir.errors import InvalidInput, NotFound, StoreUnavailable
 from tsir.importing import archives
+from tsir.importing.ignoring import parse
 from tsir.importing.job import IMPORT, FolderSource, ImportSpec, UploadSource, UrlSource
 from tsir.importing.reencode import REENCODE, ReencodeSpec
 from tsir.importing.scan import printable
@@ -54,15 +55,18 @@ def own_folder(path: str | Path) -> Path:
     raise NotFound(f"There is no folder {str(path)!r}.")
 
 
-def submit_folder(runner: JobRunner, name: str, folder: Path, *, here: bool = False) -> Job:
-    """Import a folder of this server; pictures that vanished from it are forgotten at the end.
+def submit_folder(runner: JobRunner, name: str, folder: Path, *, exclude: Sequence[str] = (), here: bool = False) -> Job:
+    """Import a folder of this server; pictures that vanished from it are missing at the end.
 
     Returns the job that is at it already, if there is one. Whether the folder may be imported is for the caller to check
-    (`own_folder`, `Files.resolve_import_folder`). With `here` this process starts at once: for folders that other workers may not see.
+    (`own_folder`, `Files.resolve_import_folder`). `exclude`: patterns of what is left out, besides those of the settings. With `here` this
+    process starts at once: for folders that other workers may not see.
     """
     if printable(str(folder)) != str(folder):
         raise InvalidInput("The folder's name is not valid Unicode (UTF-8): rename it.")
-    return runner.submit(name, IMPORT, ImportSpec(FolderSource(folder=str(folder))), here=here, once=True)
+    if exclude:
+        parse(exclude)  # what is no pattern is told before the job is queued
+    return runner.submit(name, IMPORT, ImportSpec(FolderSource(folder=str(folder), exclude=tuple(exclude))), here=here, once=True)
 
 
 def submit_urls(runner: JobRunner, name: str, urls: Sequence[str]) -> Job:

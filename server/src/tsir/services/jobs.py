@@ -9,6 +9,7 @@ from typing import Any
 
 from tsir.errors import Conflict, InvalidInput, StoreUnavailable
 from tsir.importing.job import IMPORT
+from tsir.importing.mend import MEND
 from tsir.importing.reencode import REENCODE
 from tsir.importing.urls import IPAddress, is_public
 from tsir.importing.workshop import Encoders, Tools, Workshop
@@ -20,7 +21,7 @@ from tsir.library.library import Library
 from tsir.records import Image
 from tsir.settings import Settings
 
-KINDS: Kinds[Tools] = Kinds((IMPORT, REENCODE))
+KINDS: Kinds[Tools] = Kinds((IMPORT, REENCODE, MEND))
 """Every kind of job there is."""
 
 POLL_S = 0.25
@@ -70,7 +71,7 @@ def uploaded_ids(library: Library, job: Job) -> list[int]:
     """Ids of the pictures that an upload brought, once it is over; of one that lies in several places once."""
     if not job.over:
         return []
-    found = [library.find_path(path) for path in KINDS.uploads(job)[:SHOWN]]
+    found = [library.find_path(library.files.uploads.here(path)) for path in KINDS.uploads(job)[:SHOWN]]
     return list(dict.fromkeys(image.id for image in found if image is not None))
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from tsir.encoders.base import Encoder
 from tsir.encoders.loaded import Encoders
 from tsir.errors import EncoderMismatch, Forbidden, TsirError
+from tsir.importing.mend import MEND, MendSpec, lost
 from tsir.jobs.runner import JobRunner
 from tsir.jobs.store import Jobs
 from tsir.library.library import Library
@@ -72,6 +73,23 @@ class Service:
         try:
             self.library.create(self.settings.default_table, self.encoders.main.info)
         except EncoderMismatch as error:
+            log.warning("%s", error)
+
+    def mend(self, name: str) -> str | None:
+        """Vectors of a collection that are lost get encoded again by a job; returns a sentence about it, None when all are there."""
+        owed = self.library.collection(name).owe()
+        if not owed:
+            return None
+        self.runner.submit(name, MEND, MendSpec(), once=True)
+        log.warning("%s", lost(owed, name))
+        return lost(owed, name)
+
+    def mend_all(self) -> None:
+        """The same for all collections; for the start of a server. What fails now, a check or the next start does."""
+        try:
+            for collection in self.library.handles():
+                self.mend(collection.name)
+        except TsirError as error:
             log.warning("%s", error)
 
     def warm_up(self) -> None:

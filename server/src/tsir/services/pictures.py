@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from PIL.Image import Image as Pixels
@@ -22,7 +23,8 @@ def original(image: Image) -> Path:
         if path.is_file():
             return path
     raise NotFound(
-        f"The file of image {image.id} is no longer at {image.path!r}; import its folder again to bring the collection up to date."
+        f"The file of image {image.id} is no longer at {image.path!r}: is a drive missing? If it was deleted, "
+        f"`tsir forget {shlex.quote(str(Path(image.path).parent))}` takes it out."
     )
 
 

@@ -37,6 +37,7 @@ class CollectionOut(BaseModel):
     name: str
     count: int = Field(description="Pictures that a search can find.")
     pending: int = Field(description="Pictures that were begun and not finished; importing them again mends them.")
+    missing: int = Field(description="Pictures whose files are not there now: hidden until they are back, or forgotten.")
     state: records.CollectionState
     encoder: EncoderOut
     usable: bool = Field(description="Whether the encoder that runs can search it; otherwise re-encode it.")
@@ -49,6 +50,7 @@ class CollectionOut(BaseModel):
             name=collection.name,
             count=collection.count,
             pending=collection.pending,
+            missing=collection.missing,
             state=collection.state,
             encoder=EncoderOut(name=encoder.name, fingerprint=encoder.fingerprint, dim=encoder.dim),
             usable=usable,
@@ -78,6 +80,7 @@ class ImageOut(BaseModel):
     latitude: float | None
     longitude: float | None
     created_at: datetime
+    missing: bool = Field(description="Whether its file is not there now; `paths` tells where it was.")
     file_url: str
     thumbnail_url: str = Field(description="Small WebP; add `&size=large` for the large JPEG. May be cached for ever.")
 
@@ -205,6 +208,13 @@ class JobList(BaseModel):
     """Jobs, newest first."""
 
     jobs: list[JobOut]
+
+
+class Forgotten(BaseModel):
+    """What was taken out of a collection."""
+
+    pictures: int = Field(description="Missing pictures that the collection no longer knows.")
+    found: int = Field(description="Pictures that were missing and are there again: they stay.")
 
 
 def image_url(image: records.Image) -> str:

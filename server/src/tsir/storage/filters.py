@@ -38,6 +38,8 @@ MAX_FORMAT = 32
 """Characters of a format's name in Milvus."""
 
 Orientation = Literal["landscape", "portrait", "square"]
+Missing = Literal["false", "true", "any"]
+"""Of pictures whose files are not there now: none, only these, or all alike."""
 KindName = Literal["time", "pixels", "choice", "formats", "flag", "folder"]
 
 
@@ -203,6 +205,22 @@ def choice(choices: Mapping[str, str]) -> Kind:
     return Kind("choice", f"{', '.join(most)} or {last}", read, {"type": "string", "enum": list(choices)}, choices)
 
 
+def _missing(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str) or value not in MISSING_WORDS:
+        raise ValueError
+    return value
+
+
+MISSING_WORDS = {"false": "Hidden", "any": "Shown, too", "true": "Only these"}
+MISSING = Kind(
+    "choice",
+    'true, false or "any"',
+    _missing,
+    {"anyOf": [{"type": "boolean"}, {"type": "string", "enum": list(MISSING_WORDS)}]},
+    MISSING_WORDS,
+)
 TIME = Kind("time", "a time such as 2024-06-01 or 2024-06-01T12:00:00Z", _time, {"type": "string", "examples": ["2024-06-01T12:00:00Z"]})
 PIXELS = Kind("pixels", f"a number of pixels between 0 and {MAX_PIXELS}", _pixels, {"type": "integer", "minimum": 0, "maximum": MAX_PIXELS})
 FLAG = Kind("flag", "true or false", _flag, {"type": "boolean"})
@@ -222,7 +240,8 @@ FOLDER = Kind("folder", "the path of a folder", _folder, {"type": "string", "min
 class Condition:
     """All about one field of `Filter`, but for its name."""
 
-    column: Column
+    column: Column | None
+    """None: the catalog's rows decide, not Milvus."""
     kind: Kind
     label: str
     """A few words for people."""
@@ -235,7 +254,7 @@ class Condition:
 
 
 def condition(
-    column: Column,
+    column: Column | None,
     kind: Kind,
     label: str,
     help: str,
@@ -303,6 +322,14 @@ class Filter:
         lambda path: f"array_contains(folders, {folder_hash(path)})",
         embedded=lambda path: f'folders like "%|{folder_hash(path):016x}%"',
     )
+    missing: Missing | bool | None = condition(
+        None,
+        MISSING,
+        "Missing pictures",
+        "Pictures whose files are not there now, on a drive that is away perhaps: hidden (false, also when nothing is said), shown like "
+        'all others ("any"), or alone (true).',
+        lambda _: "",
+    )
 
 
 # What derives from the table. `table` is Filter or a class that has more conditions than it.
@@ -315,7 +342,7 @@ def conditions(table: type[Filter] = Filter) -> Mapping[str, Condition]:
 
 def columns(table: type[Filter] = Filter) -> tuple[Column, ...]:
     """The columns that the conditions ask."""
-    return tuple(dict.fromkeys(condition.column for condition in conditions(table).values()))
+    return tuple(dict.fromkeys(condition.column for condition in conditions(table).values() if condition.column is not None))
 
 
 def parse(values: Mapping[str, object], table: type[Filter] = Filter) -> Filter:
@@ -341,6 +368,8 @@ def _expressions(filter: Filter, embedded: bool, version: int | None) -> Iterato
         if value is None or value == ():
             continue
         value = _checked(name, asked, value)
+        if asked.column is None:
+            continue
         if version is not None and asked.column.since > version:
             raise Conflict(
                 f"This collection is being prepared for {name}: its vectors are copied into a newer form, and nothing needs to be encoded. "
@@ -348,6 +377,14 @@ def _expressions(filter: Filter, embedded: bool, version: int | None) -> Iterato
                 retry_after=60,
             )
         yield (asked.embedded or asked.expression if embedded else asked.expression)(value)
+
+
+def missing(filter: Filter | None) -> Missing:
+    """What a search wants of missing pictures. Raises InvalidInput for a value that cannot hold."""
+    if filter is None or filter.missing is None:
+        return "false"
+    asked: Missing = _checked("missing", conditions()["missing"], filter.missing)
+    return asked
 
 
 def _checked(name: str, condition: Condition, value: object) -> Any:

@@ -387,12 +387,33 @@ class VectorStore:
         )
         return np.sort(np.fromiter((int(row["id"]) for row in rows), dtype=np.int64, count=len(rows)))
 
+    def count(self, name: str) -> int:
+        """How many rows there are, every finished write seen."""
+        rows = self._call(
+            name,
+            lambda client: client.query(name, filter="", output_fields=["count(*)"], timeout=TIMEOUT_CATCH_UP, consistency_level="Strong"),
+        )
+        return int(rows[0]["count(*)"])
+
     def search(
-        self, name: str, vector: Vectors, k: int, index: str, filter: Filter | None, consistency: Consistency, with_vectors: bool
+        self,
+        name: str,
+        vector: Vectors,
+        k: int,
+        index: str,
+        filter: Filter | None,
+        consistency: Consistency,
+        with_vectors: bool,
+        among: Sequence[int] | None = None,
     ) -> list[Found]:
-        """The k nearest rows, best first. Raises InvalidInput for a filter that cannot hold, Conflict for one that is not ready yet."""
+        """The k nearest rows, best first, of all or those `among` some ids.
+
+        Raises InvalidInput for a filter that cannot hold, Conflict for one that is not ready yet.
+        """
         filters.expression(filter, self.embedded)  # a wrong value is told whether Milvus is there or not
         asked = filters.expression(filter, self.embedded, self.version(name))
+        if among is not None:
+            asked = " and ".join(filter_ for filter_ in (asked, f"id in {list(among)}") if filter_)
         params = _search_params(index, k, bool(asked), self._rows(name) if index == "HNSW" else 0)
         with self._turn:
             if self.embedded and self._unflushed.get(name, 1) >= LITE_FLUSH_ROWS // 4:  # after opening: unknown, cheap when there is none

@@ -73,6 +73,11 @@ class Collections:
         self.ref(ref.name, connection)
         raise NotFound(f"The collection {ref.name!r} was dropped; another has its name now.")
 
+    def by_id(self, id: int, connection: Connection) -> Ref | None:
+        """The row of a collection that can be used, by its number."""
+        row = connection.execute(sa.select(collections).where(collections.c.id == id, collections.c.state == "ready")).first()
+        return _ref(row) if row is not None else None
+
     def refs(self, *states: str) -> list[Ref]:
         """All collections in one of these states (none named: in any), by name."""
         query = sa.select(collections).order_by(collections.c.name)
@@ -91,8 +96,9 @@ class Collections:
                     id=one.id,
                     name=one.name,
                     encoder=one.encoder,
-                    count=self.count(one.id, connection),
+                    count=self.count(one.id, connection) - (missing := self.missing(one.id, connection)),
                     pending=self.count(one.id, connection, "pending"),
+                    missing=missing,
                     state=one.state_shown,
                     created_at=one.created_at,
                 )
@@ -107,6 +113,14 @@ class Collections:
             return self._database.read(lambda connection: self.count(collection_id, connection, state))
         query = sa.select(sa.func.count()).select_from(images)
         return connection.execute(query.where(images.c.collection_id == collection_id, images.c.state == state)).scalar_one()
+
+    def missing(self, collection_id: int, connection: Connection | None = None) -> int:
+        """How many ready images of a collection are missing."""
+        if connection is None:
+            return self._database.read(lambda connection: self.missing(collection_id, connection))
+        query = sa.select(sa.func.count()).select_from(images)
+        of_it = query.where(images.c.collection_id == collection_id, images.c.missing == True, images.c.state == "ready")  # noqa: E712
+        return connection.execute(of_it).scalar_one()
 
     def create(self, name: str, encoder: EncoderInfo, index: str, state: str = "ready") -> tuple[Ref, bool]:
         """The collection of that name, and whether it was created just now."""

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection, make_url
 from tsir.errors import InvalidInput, NotFound, StoreRefused, StoreUnavailable
 from tsir.settings import Settings
 from tsir.storage.sql.dialects import dialect_of, examples
+from tsir.storage.sql.values import UploadPaths
 
 T = TypeVar("T")
 
@@ -37,6 +38,8 @@ class Database:
             raise InvalidInput(f"DATABASE_URL is no URL; it can be {examples()}.") from error
         self.dialect = dialect_of(url)
         self.engine = self.dialect.connect()
+        self.paths = UploadPaths(settings.uploads)
+        """How paths are kept."""
         self._closed = False
 
     @property

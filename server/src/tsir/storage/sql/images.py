@@ -13,10 +13,11 @@ from sqlalchemy.engine import Connection, Row
 from tsir.errors import EncoderMismatch, InvalidInput
 from tsir.paging import chunks
 from tsir.records import Image, ImageMetadata
+from tsir.storage.filters import Missing
 from tsir.storage.sql.collections import Collections, Ref
 from tsir.storage.sql.engine import Database
 from tsir.storage.sql.schema import collections, images, locations
-from tsir.storage.sql.values import CHUNK, aware, path_hash
+from tsir.storage.sql.values import CHUNK, UploadPaths, aware, path_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Facts:
     metadata: ImageMetadata
     stale: bool
     paths: tuple[str, ...]
+    """Where its file is; of an image that is missing, where it was."""
 
 
 class Images:
@@ -35,6 +37,7 @@ class Images:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._uploads = database.paths
 
     def facts(
         self, collection_id: int, ids: Sequence[int], connection: Connection | None = None, *, lock: bool = False
@@ -50,7 +53,7 @@ class Images:
                 .order_by(images.c.id)
             )
             rows = connection.execute(query.with_for_update() if lock else query).all()
-            paths = _paths(connection, part)
+            paths = _paths(connection, part, self._uploads)
             for row in rows:
                 found[row.id] = Facts(row.id, row.state, _metadata(row), row.stale, tuple(paths.get(row.id, ())))
         return found
@@ -140,9 +143,10 @@ class Images:
         before: int | None = None,
         state: str = "ready",
         lacking: int | None = None,
+        missing: Missing = "any",
     ) -> list[Image]:
         """Ids rising from above `after`, or else falling from below `before`; `lacking`: only those without a vector in that generation."""
-        query = sa.select(images).where(images.c.collection_id == ref.id, images.c.state == state)
+        query = sa.select(images).where(images.c.collection_id == ref.id, images.c.state == state, _shown(missing))
         if after is not None:
             query = query.where(images.c.id > after).order_by(images.c.id)
         else:
@@ -151,28 +155,49 @@ class Images:
                 query = query.where(images.c.id < before)
         if lacking is not None:
             query = query.where(sa.or_(images.c.next_generation.is_(None), images.c.next_generation != lacking))
-        return self._database.read(lambda connection: _records(connection, ref.name, connection.execute(query.limit(limit)).all()))
+        return self._database.read(lambda connection: self._records(connection, ref.name, connection.execute(query.limit(limit)).all()))
 
-    def ready(self, ref: Ref, ids: Sequence[int]) -> dict[int, Image]:
+    def ready(self, ref: Ref, ids: Sequence[int], missing: Missing = "any") -> dict[int, Image]:
         """The ready ones of these images."""
 
         def do(connection: Connection) -> dict[int, Image]:
             found: dict[int, Image] = {}
             for part in chunks(ids, CHUNK):
-                query = sa.select(images).where(images.c.id.in_(part), images.c.collection_id == ref.id, images.c.state == "ready")
-                found |= {record.id: record for record in _records(connection, ref.name, connection.execute(query).all())}
+                query = sa.select(images).where(
+                    images.c.id.in_(part), images.c.collection_id == ref.id, images.c.state == "ready", _shown(missing)
+                )
+                found |= {record.id: record for record in self._records(connection, ref.name, connection.execute(query).all())}
             return found
 
         return self._database.read(do)
 
     def hashes(self, ref: Ref, after: int, limit: int) -> list[tuple[int, str]]:
-        """(id, content hash) of ready images, ids rising from above `after`."""
+        """(id, content hash) of ready images whose files are there, ids rising from above `after`."""
         query = sa.select(images.c.id, images.c.content_hash).where(
-            images.c.collection_id == ref.id, images.c.state == "ready", images.c.id > after
+            images.c.collection_id == ref.id, images.c.state == "ready", images.c.id > after, _shown("false")
         )
         return self._database.read(
             lambda connection: [(row.id, row.content_hash) for row in connection.execute(query.order_by(images.c.id).limit(limit))]
         )
+
+    def missing_ids(self, collection_id: int, limit: int) -> list[int]:
+        """Ids of ready images whose files are not there, rising."""
+        query = sa.select(images.c.id).where(images.c.collection_id == collection_id, images.c.state == "ready", _shown("true"))
+        return self._database.read(lambda connection: list(connection.execute(query.order_by(images.c.id).limit(limit)).scalars()))
+
+    def of_content(self, content_hash: str) -> list[tuple[Ref, Image]]:
+        """Images of that content in all collections, also those that wait for their vector, with the collections they are in."""
+
+        def do(connection: Connection) -> list[tuple[Ref, Image]]:
+            query = sa.select(images).where(images.c.content_hash == content_hash, images.c.state != "deleting")
+            found = []
+            for row in connection.execute(query).all():
+                ref = Collections(self._database).by_id(row.collection_id, connection)
+                if ref is not None:
+                    found += [(ref, image) for image in self._records(connection, ref.name, [row])]
+            return found
+
+        return self._database.read(do)
 
     def ready_ids(self, collection_id: int, low: int, high: int) -> list[int]:
         """Ids of ready images with low <= id < high, rising."""
@@ -214,7 +239,7 @@ class Images:
     def find_path(self, path: str) -> Image | None:
         """The ready image of any collection that lies at exactly this path."""
         try:
-            hashed = path_hash(path)
+            hashed = path_hash(self._uploads.stored(path))
         except InvalidInput:
             return None
 
@@ -224,29 +249,35 @@ class Images:
                 .join(locations, locations.c.image_id == images.c.id)
                 .join(collections, collections.c.id == images.c.collection_id)
                 .where(locations.c.path_hash == hashed, images.c.state == "ready", collections.c.state == "ready")
+                .where(locations.c.missing_since.is_(None))
                 .order_by(images.c.id)
                 .limit(1)
             )
             row = connection.execute(query).first()
-            return next(iter(_records(connection, row.collection_name, [row])), None) if row else None
+            return next(iter(self._records(connection, row.collection_name, [row])), None) if row else None
 
         return self._database.read(do)
 
+    def _records(self, connection: Connection, name: str, rows: Sequence[Row[Any]]) -> list[Image]:
+        records = []
+        for part in chunks(rows, CHUNK):
+            paths = _paths(connection, [row.id for row in part], self._uploads)
+            records += [_image(name, row, paths[row.id]) for row in part if row.id in paths]
+        return records
 
-def _records(connection: Connection, name: str, rows: Sequence[Row[Any]]) -> list[Image]:
-    records = []
-    for part in chunks(rows, CHUNK):
-        paths = _paths(connection, [row.id for row in part])
-        records += [_image(name, row, paths[row.id]) for row in part if row.id in paths]
-    return records
+
+def _shown(missing: Missing) -> sa.ColumnElement[bool]:
+    return sa.true() if missing == "any" else images.c.missing == (missing == "true")
 
 
-def _paths(connection: Connection, ids: Sequence[int]) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = {}
-    query = sa.select(locations.c.image_id, locations.c.path).where(locations.c.image_id.in_(ids))
+def _paths(connection: Connection, ids: Sequence[int], uploads: UploadPaths) -> dict[int, list[str]]:
+    """The places of each image that are there, or all of one that is missing; the oldest first."""
+    there: dict[int, list[str]] = {}
+    gone: dict[int, list[str]] = {}
+    query = sa.select(locations.c.image_id, locations.c.path, locations.c.missing_since).where(locations.c.image_id.in_(ids))
     for row in connection.execute(query.order_by(locations.c.image_id, locations.c.id)):
-        found.setdefault(row.image_id, []).append(row.path)
-    return found
+        (there if row.missing_since is None else gone).setdefault(row.image_id, []).append(uploads.real(row.path))
+    return gone | there
 
 
 def _image(name: str, row: Row[Any], paths: Sequence[str]) -> Image:
@@ -258,6 +289,7 @@ def _image(name: str, row: Row[Any], paths: Sequence[str]) -> Image:
         bytes=row.bytes,
         metadata=_metadata(row),
         created_at=row.created_at.replace(tzinfo=timezone.utc),
+        missing=row.missing,
     )
 
 

@@ -29,6 +29,17 @@ class Noted:
     """Ready images whose places changed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A row of this table."""
+
+    id: int
+    image_id: int
+    file: FileStat
+    missing: bool
+    """Whether its file was gone at the last look."""
+
+
 class BeingDeleted(Exception):
     """The same content is being deleted: finish that first, and store it anew under a new id."""
 
@@ -42,18 +53,20 @@ class Locations:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._paths = database.paths
 
-    def unchanged(self, ref: Ref, files: Sequence[FileStat]) -> set[str]:
-        """Which of these paths lead to a ready image by a file of the same size and mtime."""
+    def unchanged(self, ref: Ref, files: Sequence[FileStat]) -> tuple[set[str], list[int]]:
+        """Which of these paths lead to a ready image by a file of the same size and mtime; and which of their places were missing (ids)."""
 
-        def do(connection: Connection) -> set[str]:
+        def do(connection: Connection) -> tuple[set[str], list[int]]:
             Collections(self._database).again(ref, connection)
             same: set[str] = set()
+            back: list[int] = []
             for part in chunks(files, CHUNK):
                 # A path that cannot be stored is not stored; begin() says what is wrong with it.
-                wanted = {loose_hash(file.path): file for file in part}
+                wanted = {loose_hash(self._paths.stored(file.path)): file for file in part}
                 query = (
-                    sa.select(locations.c.path_hash, locations.c.bytes, locations.c.mtime_ns)
+                    sa.select(locations)
                     .join(images, images.c.id == locations.c.image_id)
                     .where(locations.c.collection_id == ref.id, locations.c.path_hash.in_(wanted), images.c.state == "ready")
                 )
@@ -61,13 +74,15 @@ class Locations:
                     file = wanted[row.path_hash]
                     if (file.bytes, file.mtime_ns) == (row.bytes, row.mtime_ns):
                         same.add(file.path)
-            return same
+                        if row.missing_since is not None:
+                            back.append(row.id)
+            return same, back
 
         return self._database.read(do)
 
     def begin(self, ref: Ref, items: Sequence[NewImage], created_at: Mapping[str, datetime]) -> Noted:
         """See `Collection.begin`. `created_at` by content hash, of images that are not new. Raises BeingDeleted."""
-        hashes = [path_hash(item.file.path) for item in items]
+        hashes = [path_hash(self._paths.stored(item.file.path)) for item in items]
         first: dict[str, NewImage] = {}
         for item in items:
             first.setdefault(item.content_hash, item)
@@ -87,9 +102,11 @@ class Locations:
             known |= self._by_hash(connection, ref.id, [item.content_hash for item in missing])
             fresh = {item.content_hash for item in missing}
 
-            lost, gained = self._place(connection, ref.id, {hashed: (item, known[item.content_hash].id) for hashed, item in last.items()})
+            wanted = {hashed: (item, known[item.content_hash].id) for hashed, item in last.items()}
+            lost, gained, back = self._place(connection, ref.id, wanted)
             orphans = self._orphans(connection, lost)
-            moved = (gained | lost) - set(orphans) - {known[content_hash].id for content_hash in fresh}
+            _count_missing(connection, lost | back | {row.id for row in known.values() if row.missing})
+            moved = (gained | lost | back) - set(orphans) - {known[content_hash].id for content_hash in fresh}
             for ids in chunks(sorted(moved), CHUNK):
                 connection.execute(images.update().where(images.c.id.in_(ids)).values(stale=True, next_generation=None))
             begun = []
@@ -104,20 +121,23 @@ class Locations:
         """Images by content hash, locked: nobody deletes them until this transaction ends."""
         found: dict[str, Any] = {}
         for part in chunks(sorted(content_hashes), CHUNK):
-            query = sa.select(images.c.id, images.c.content_hash, images.c.state).where(
+            query = sa.select(images.c.id, images.c.content_hash, images.c.state, images.c.missing).where(
                 images.c.collection_id == collection_id, images.c.content_hash.in_(part)
             )
             for row in connection.execute(query.with_for_update()):
                 found[row.content_hash] = row
         return found
 
-    def _place(self, connection: Connection, collection_id: int, wanted: Mapping[str, tuple[NewImage, int]]) -> tuple[set[int], set[int]]:
+    def _place(
+        self, connection: Connection, collection_id: int, wanted: Mapping[str, tuple[NewImage, int]]
+    ) -> tuple[set[int], set[int], set[int]]:
         """Let each path (by its hash) lead to its image, new ones in the order given, which is the order in which they are shown.
 
-        Returns the images that lost and those that gained one.
+        Returns the images that lost one, those that gained one, and those at one of whose places there is a file again.
         """
         lost: set[int] = set()
         gained: set[int] = set()
+        back: set[int] = set()
         for part in chunks(list(wanted), CHUNK):
             query = sa.select(locations).where(locations.c.collection_id == collection_id, locations.c.path_hash.in_(part))
             present = {row.path_hash: row for row in connection.execute(query)}
@@ -126,9 +146,11 @@ class Locations:
                 item, image_id = wanted[hashed]
                 row = present.get(hashed)
                 if row is None:
-                    added.append(_location_row(collection_id, image_id, item, hashed))
+                    added.append(_location_row(collection_id, image_id, self._paths.stored(item.file.path), item.file, hashed))
                     gained.add(image_id)
-                elif (row.image_id, row.bytes, row.mtime_ns) != (image_id, item.file.bytes, item.file.mtime_ns):
+                elif (row.image_id, row.bytes, row.mtime_ns, row.missing_since) != (image_id, item.file.bytes, item.file.mtime_ns, None):
+                    if row.missing_since is not None:
+                        back.add(image_id)
                     changed[row.id] = {"image_id": image_id, "bytes": item.file.bytes, "mtime_ns": item.file.mtime_ns}
                     if row.image_id != image_id:
                         lost.add(row.image_id)
@@ -140,8 +162,8 @@ class Locations:
                     column: sa.case({id: row[column] for id, row in changed.items()}, value=locations.c.id)
                     for column in ("image_id", "bytes", "mtime_ns")
                 }
-                connection.execute(locations.update().where(locations.c.id.in_(changed)).values(values))
-        return lost, gained
+                connection.execute(locations.update().where(locations.c.id.in_(changed)).values(**values, missing_since=None))
+        return lost, gained, back
 
     def _orphans(self, connection: Connection, candidates: Iterable[int]) -> list[int]:
         """Mark those of the images that have no place left as `deleting`."""
@@ -168,7 +190,7 @@ class Locations:
                 for some in chunks([row.path_hash for row in mine], CHUNK):
                     query = sa.select(locations.c.path_hash).where(locations.c.path_hash.in_(some), locations.c.image_id.not_in(part))
                     kept |= set(connection.execute(query).scalars())
-                paths += [row.path for row in mine if row.path_hash not in kept]
+                paths += [self._paths.real(row.path) for row in mine if row.path_hash not in kept]
                 own = list(connection.execute(sa.select(images.c.content_hash).where(images.c.id.in_(part)).distinct()).scalars())
                 query = sa.select(images.c.content_hash).where(images.c.content_hash.in_(own), images.c.id.not_in(part))
                 shared = set(connection.execute(query).scalars())
@@ -177,17 +199,59 @@ class Locations:
 
         return self._database.read(do)
 
-    def places(self, collection_id: int, after: int, limit: int, root: str | None = None) -> list[tuple[int, str]]:
-        """(location id, path) of a collection, ids rising from above `after`; of those at or below `root`."""
-        query = sa.select(locations.c.id, locations.c.path).where(locations.c.collection_id == collection_id, locations.c.id > after)
-        if root is not None:
-            # All paths that begin with "root/": "0" is the character after "/". Works without escaping, in binary collation.
-            folder = root.rstrip("/")
-            query = query.where(
-                sa.or_(locations.c.path == root, sa.and_(locations.c.path >= folder + "/", locations.c.path < folder + "0"))
-            )
+    def places(
+        self, collection_id: int, after: int, limit: int, root: str | None = None, *, missing: bool = False, before: datetime | None = None
+    ) -> list[Place]:
+        """Places of a collection, ids rising from above `after`; of those at or below `root`, or only the missing ones (since `before`)."""
+        query = sa.select(locations).where(locations.c.collection_id == collection_id, locations.c.id > after, _below(root))
+        if missing:
+            query = query.where(locations.c.missing_since.is_not(None))
+        if before is not None:
+            query = query.where(locations.c.missing_since < utc(before))
         query = query.order_by(locations.c.id).limit(limit)
-        return self._database.read(lambda connection: [(row.id, row.path) for row in connection.execute(query)])
+        return self._database.read(lambda connection: [self._record(row) for row in connection.execute(query)])
+
+    def _record(self, row: Any) -> Place:
+        stat = FileStat(self._paths.real(row.path), row.bytes, row.mtime_ns)
+        return Place(row.id, row.image_id, stat, row.missing_since is not None)
+
+    def mark(self, ids: Sequence[int], missing: bool) -> tuple[int, list[int]]:
+        """Note that the files of places are gone, or there again.
+
+        Returns how many images lost the last one by that, or got the first; and those to be written anew, since the folder filter knows
+        an image by the places that are there.
+        """
+
+        def do(connection: Connection) -> tuple[int, list[int]]:
+            since = self._database.now(connection) if missing else None
+            other = locations.c.missing_since.is_(None) if missing else locations.c.missing_since.is_not(None)
+            count = 0
+            stale: list[int] = []
+            for part in chunks(ids, CHUNK):
+                of_image = connection.execute(sa.select(locations.c.image_id).where(locations.c.id.in_(part), other).distinct())
+                owners = sorted(of_image.scalars())
+                connection.execute(sa.select(images.c.id).where(images.c.id.in_(owners)).with_for_update()).all()
+                connection.execute(locations.update().where(locations.c.id.in_(part), other).values(missing_since=since))
+                count += _count_missing(connection, owners)
+                several = sa.select(locations.c.image_id).where(locations.c.image_id.in_(owners)).group_by(locations.c.image_id)
+                moved = list(connection.execute(several.having(sa.func.count() > 1)).scalars())
+                if moved:
+                    connection.execute(images.update().where(images.c.id.in_(moved)).values(stale=True, next_generation=None))
+                stale += moved
+            return count, stale
+
+        return self._database.write(do)
+
+    def superseded(self, collection_id: int, root: str) -> list[int]:
+        """Missing places below `root` (ids) of images that lie there elsewhere: their files were renamed."""
+        elsewhere = locations.alias()
+        query = sa.select(locations.c.id).where(
+            locations.c.collection_id == collection_id,
+            locations.c.missing_since.is_not(None),
+            _below(root),
+            sa.exists().where(elsewhere.c.image_id == locations.c.image_id, elsewhere.c.missing_since.is_(None), _below(root, elsewhere)),
+        )
+        return self._database.read(lambda connection: list(connection.execute(query).scalars()))
 
     def forget(self, ids: Sequence[int]) -> tuple[int, list[int], list[int]]:
         """Delete locations; returns how many there were, the images `deleting` because none is left, and the ready ones that lost one."""
@@ -200,6 +264,7 @@ class Locations:
                 count += connection.execute(locations.delete().where(locations.c.id.in_(part))).rowcount
             orphans = self._orphans(connection, lost)
             moved = sorted(lost - set(orphans))
+            _count_missing(connection, moved)
             for some in chunks(moved, CHUNK):
                 connection.execute(images.update().where(images.c.id.in_(some)).values(stale=True, next_generation=None))
             return count, orphans, moved
@@ -214,7 +279,7 @@ class Locations:
             for part in chunks(ids, CHUNK):
                 query = sa.select(locations).where(locations.c.image_id.in_(part)).order_by(locations.c.id)
                 for row in connection.execute(query):
-                    found.setdefault(row.image_id, []).append(FileStat(row.path, row.bytes, row.mtime_ns))
+                    found.setdefault(row.image_id, []).append(self._record(row).file)
             return found
 
         return self._database.read(do)
@@ -225,12 +290,32 @@ class Locations:
         def do(connection: Connection) -> set[str]:
             found: set[str] = set()
             for part in chunks(paths, CHUNK):
-                hashed = {loose_hash(path): path for path in part}
+                hashed = {loose_hash(self._paths.stored(path)): path for path in part}
                 query = sa.select(locations.c.path_hash).where(locations.c.path_hash.in_(hashed))
                 found |= {hashed[value] for value in connection.execute(query).scalars()}
             return found
 
         return self._database.read(do)
+
+
+def _below(root: str | None, table: Any = locations) -> sa.ColumnElement[bool]:
+    """At or below the folder."""
+    if root is None:
+        return sa.true()
+    # All paths that begin with "root/": "0" is the character after "/". Works without escaping, in binary collation.
+    folder = root.rstrip("/")
+    return sa.or_(table.c.path == root, sa.and_(table.c.path >= folder + "/", table.c.path < folder + "0"))
+
+
+def _count_missing(connection: Connection, ids: Iterable[int]) -> int:
+    """Images are missing while none of their places has its file; returns of how many that changed."""
+    there = sa.exists().where(locations.c.image_id == images.c.id, locations.c.missing_since.is_(None)).correlate(images)
+    changed = 0
+    for part in chunks(sorted(ids), CHUNK):
+        for gone in (True, False):
+            wrong = sa.and_(images.c.id.in_(part), images.c.missing != gone, ~there if gone else there)
+            changed += connection.execute(images.update().where(wrong).values(missing=gone)).rowcount
+    return changed
 
 
 def _image_row(collection_id: int, item: NewImage, created_at: datetime) -> dict[str, Any]:
@@ -250,15 +335,16 @@ def _image_row(collection_id: int, item: NewImage, created_at: datetime) -> dict
         "created_at": utc(created_at),
         "stale": False,
         "next_generation": None,
+        "missing": False,
     }
 
 
-def _location_row(collection_id: int, image_id: int, item: NewImage, hashed: str) -> dict[str, Any]:
+def _location_row(collection_id: int, image_id: int, path: str, file: FileStat, hashed: str) -> dict[str, Any]:
     return {
         "image_id": image_id,
         "collection_id": collection_id,
-        "path": item.file.path,
+        "path": path,
         "path_hash": hashed,
-        "bytes": item.file.bytes,
-        "mtime_ns": item.file.mtime_ns,
+        "bytes": file.bytes,
+        "mtime_ns": file.mtime_ns,
     }

@@ -49,6 +49,7 @@ def _upgrade(database: Database, connection: Connection, found: str | None) -> N
             "Update tsir, or open another DATA_DIR or DATABASE_URL."
         )
     config.attributes["connection"] = connection
+    config.attributes["uploads"] = str(database.paths.folder)
     command.upgrade(config, "head")
     log.info("Catalog schema brought from %s to %s.", found or "nothing", HEAD)
 

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest schema revision: a catalog that has it opens without loading Alembic."""
 
 _KEY = sa.BigInteger().with_variant(sa.Integer, "sqlite")
@@ -67,9 +67,11 @@ images = sa.Table(
     sa.Column("created_at", _TIME, nullable=False),
     sa.Column("stale", sa.Boolean, nullable=False),  # its places changed since its vector was written: the folder filter is behind
     sa.Column("next_generation", sa.Integer),  # the generation in the making that already has its vector
+    sa.Column("missing", sa.Boolean, nullable=False, server_default=sa.text("0")),  # none of its files is there now
     sa.UniqueConstraint("collection_id", "content_hash", name="uq_images_content"),
     sa.Index("ix_images_state", "collection_id", "state", "id"),
     sa.Index("ix_images_hash", "content_hash"),
+    sa.Index("ix_images_missing", "collection_id", "missing", "state"),
     **_OPTIONS,
 )
 locations = sa.Table(
@@ -78,10 +80,11 @@ locations = sa.Table(
     sa.Column("id", _KEY, primary_key=True, autoincrement=True),
     sa.Column("image_id", _KEY, sa.ForeignKey("images.id", name="fk_locations_image"), nullable=False),
     sa.Column("collection_id", _KEY, nullable=False),
-    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("path", sa.Text, nullable=False),  # absolute, or of an upload as `values.UploadPaths` has it
     sa.Column("path_hash", sa.String(64), nullable=False),  # MySQL cannot index a whole path
     sa.Column("bytes", sa.BigInteger, nullable=False),
     sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("missing_since", _TIME),  # when its file was found to be gone
     sa.UniqueConstraint("collection_id", "path_hash", name="uq_locations_path"),
     sa.Index("ix_locations_image", "image_id", "id"),
     sa.Index("ix_locations_path", "path_hash"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from datetime import datetime, timezone
+from pathlib import Path
 
 from tsir.errors import InvalidInput
 
@@ -13,6 +14,26 @@ CHUNK = 500
 
 MAX_PATH_BYTES = 16_384
 """4,096 characters, four bytes each: the longest path Linux opens."""
+
+
+class UploadPaths:
+    """Paths as the catalog has them: uploads relative to their folder, so that it can be moved; others absolute, as they are."""
+
+    PREFIX = "uploads:"
+    """No absolute path begins so."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        """Of the uploads, resolved."""
+        self._start = f"{folder}/"
+
+    def stored(self, path: str) -> str:
+        """A path on its way into the catalog."""
+        return self.PREFIX + path[len(self._start) :] if path.startswith(self._start) else path
+
+    def real(self, stored: str) -> str:
+        """A path of the catalog, absolute."""
+        return self._start + stored[len(self.PREFIX) :] if stored.startswith(self.PREFIX) else stored
 
 
 def utc(when: datetime | None) -> datetime | None:

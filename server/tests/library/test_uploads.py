@@ -1,0 +1,109 @@
+"""Uploads are only copies: no check, no move of the data folder and no old catalog may cost one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tests.library.conftest import ENCODER, axis, new_image
+from tsir.library.check import check
+from tsir.library.library import Library
+from tsir.media.trash import KEPT_DAYS, NOTE
+from tsir.settings import Settings
+
+
+def send(library: Library, *contents: str) -> list[Path]:
+    """Uploaded pictures, imported."""
+    library.create("photos", ENCODER)
+    paths = [library.files.uploads.save(content.encode(), "JPEG") for content in contents]
+    items = [new_image(path, content, write=False) for path, content in zip(paths, contents, strict=True)]
+    begun = library.collection("photos").begin(items)
+    library.collection("photos").finish([entry.id for entry in begun], np.stack([axis(1, n) for n in range(len(items))]))
+    return paths
+
+
+def age(*paths: Path, days: float = 2) -> None:
+    old = time.time() - days * 86_400
+    for path in paths:
+        os.utime(path, (old, old))
+
+
+def contents(folder: Path) -> set[str]:
+    return {path.read_text() for path in folder.rglob("*") if path.is_file() and not path.name.endswith(NOTE)}
+
+
+def test_a_moved_data_folder_keeps_its_uploads(settings: Settings, tmp_path: Path) -> None:
+    if not settings.vectors_embedded:
+        return
+    with Library.open(settings) as library:
+        age(*send(library, "a", "b"))
+    shutil.move(settings.data_dir, tmp_path / "elsewhere")
+    with Library.open(settings.model_copy(update={"data_dir": tmp_path / "elsewhere"})) as library:
+        assert check(library, repair=True).clean
+        assert library.collection("photos").count() == 2
+        assert contents(library.files.uploads.folder) == {"a", "b"}
+        for image in library.collection("photos").images()[0]:
+            assert Path(image.path).is_file()
+
+
+def test_a_check_moves_uploads_that_the_catalog_does_not_name_to_the_trash(library: Library) -> None:
+    send(library, "known")
+    strays = [library.files.uploads.save(content, "JPEG") for content in (b"one", b"two")]
+    unfinished = strays[0].with_name("x.0123abcd.tmp")
+    unfinished.write_bytes(b"thr")
+    age(*strays, unfinished)
+    assert check(library).problems == ("3 uploaded files belong to no image.",)
+    report = check(library, repair=True)
+    assert any(str(library.files.trash.folder) in note for note in report.notes)
+    assert contents(library.files.trash.folder) == {"one", "two"}
+    assert contents(library.files.uploads.folder) == {"known"}
+    notes = {path.name: path.read_text() for path in library.files.trash.folder.glob(f"*{NOTE}")}
+    assert all(f"from: {path}\n" in notes[path.name + NOTE] for path in strays)
+    assert check(library, repair=True).clean
+
+
+def test_the_trash_is_emptied_of_what_lay_there_for_a_month(library: Library) -> None:
+    send(library, "known")
+    for content, days in (("old", KEPT_DAYS + 1), ("young", KEPT_DAYS - 1)):
+        path = library.files.uploads.save(content.encode(), "JPEG")
+        kept = library.files.trash.put(path, "a test")
+        age(kept.with_name(kept.name + NOTE), days=days)
+    assert any("gone" in note for note in check(library, repair=True).notes)
+    assert contents(library.files.trash.folder) == {"young"}
+    assert len(list(library.files.trash.folder.iterdir())) == 2
+
+
+def test_uploads_whose_disk_was_away_are_all_there_when_it_is_back(library: Library, tmp_path: Path) -> None:
+    paths = send(library, "a", "b", "c")
+    age(*paths)
+    shutil.move(library.files.uploads.folder, tmp_path / "away")
+    assert "3 uploaded files of photos are lost." in check(library, repair=True).problems
+    assert library.collection("photos").describe().missing == 3
+    shutil.move(tmp_path / "away", library.files.uploads.folder)
+    for _ in range(2):
+        check(library, repair=True)
+    assert contents(library.files.uploads.folder) == {"a", "b", "c"}
+    assert not library.files.trash.folder.exists()
+
+
+def test_an_upload_is_adopted_by_the_picture_that_lost_its_file(library: Library) -> None:
+    (lost,) = send(library, "a")
+    lost.unlink()
+    check(library, repair=True)
+    again = library.files.uploads.save(b"a", "JPEG")
+    age(again)
+    assert any("whole again" in note for note in check(library, repair=True).notes)
+    (image,) = library.collection("photos").images()[0]
+    assert image.path == str(again)
+    assert check(library).clean
+
+
+def test_the_path_of_an_upload_is_known_wherever_the_folder_was(library: Library) -> None:
+    path = library.files.uploads.save(b"a", "JPEG")
+    before = f"/somewhere/else/uploads/{path.parent.name}/{path.name}"
+    assert library.files.uploads.here(before) == library.files.uploads.here(str(path)) == str(path)
+    assert library.files.uploads.here("/photos/a.jpg") == "/photos/a.jpg"

@@ -226,7 +226,7 @@ def test_finger_that_rests_selects_and_a_tap_opens(large: Site, own: str, browse
         box = tile(page, 0).bounding_box()
         assert box
         devtools = phone.new_cdp_session(page)
-        point = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        point = {"x": box["x"] + 24, "y": box["y"] + 24}  # where the check appears
         devtools.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
         bar = page.get_by_role("toolbar", name="Selected pictures")
         expect(bar).to_contain_text("1 selected")

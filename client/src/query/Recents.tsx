@@ -31,10 +31,7 @@ export function Recents({ collection, dispatch }: { collection: string; dispatch
         <IconButton
           tiny
           label={t("recents.forget")}
-          onClick={() => {
-            setFound([]);
-            void forgetAll(presentName());
-          }}
+          onClick={() => void forgetAll(presentName()).then(() => setFound([]))}
         >
           <X />
         </IconButton>

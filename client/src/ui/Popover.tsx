@@ -1,13 +1,4 @@
-import {
-  type ReactNode,
-  type ToggleEvent,
-  useCallback,
-  useEffect,
-  useId,
-  useLayoutEffect,
-  useRef,
-  useState,
-} from "react";
+import { type ReactNode, type ToggleEvent, useCallback, useEffect, useId, useRef, useState } from "react";
 import { flushSync } from "react-dom";
 import { cx } from "./cx";
 import styles from "./Popover.module.css";
@@ -50,7 +41,7 @@ export function Popover({ label, trigger, className, children }: Props) {
 
   const place = useCallback((): void => {
     const [from, element] = [button.current, panel.current];
-    if (!from || !element) return;
+    if (!from || !element?.matches(":popover-open")) return;
     const { left, top } = placeBeside(from.getBoundingClientRect(), element.offsetWidth, element.offsetHeight);
     element.style.left = `${left}px`;
     element.style.top = `${top}px`;
@@ -58,15 +49,14 @@ export function Popover({ label, trigger, className, children }: Props) {
   }, []);
   const close = useCallback((): void => panel.current?.hidePopover(), []);
 
-  // The content grows and shrinks while it is open.
-  useLayoutEffect(() => {
-    if (open && panel.current?.matches(":popover-open")) place();
-  });
   useEffect(() => {
-    if (!open) return;
+    if (!open || !panel.current) return;
+    const growth = new ResizeObserver(place); // its content may still be on its way
+    growth.observe(panel.current);
     window.addEventListener("resize", place);
     document.addEventListener("scroll", place, { capture: true, passive: true });
     return () => {
+      growth.disconnect();
       window.removeEventListener("resize", place);
       document.removeEventListener("scroll", place, { capture: true });
     };

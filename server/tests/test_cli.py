@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -130,6 +131,25 @@ def test_lost_thumbnails_are_made_again_by_a_repair(tsir: Tsir, photos: Path, se
     repaired = tsir("check", "--repair")
     assert repaired.exit_code == 0, repaired.output
     assert "6 images of tsir have no thumbnails yet." in repaired.stdout, "nothing is claimed that was not done"
+
+
+def test_lost_vectors_and_missing_pictures_are_said(tsir: Tsir, photos: Path, settings: Settings) -> None:
+    tsir("load", photos)
+    shutil.rmtree(settings.data_dir / "vectors.db")
+    found = tsir("search", "--text", "red")
+    assert "The vectors of 6 pictures of 'tsir' are missing" in found.stderr
+    assert len(found.stdout.splitlines()) == 6
+    for path in photos.glob("red*"):
+        path.unlink()
+    (photos / "raw.cr2").touch()
+    again = tsir("load", photos, "--exclude", "blue*")
+    assert "0 imported, 2 skipped (unchanged), 0 could not be read" in again.stdout
+    assert "1 file of a kind that cannot be read (.cr2 1)." in again.stdout
+    assert "2 pictures are missing now" in again.stdout
+    refused(tsir("load", photos, "--exclude", "!"), "no pattern")
+    assert len(tsir("search", "--text", "red").stdout.splitlines()) == 4
+    assert tsir("forget", photos).stdout == "2 missing pictures were taken out.\n"
+    assert "4 pictures, 4 vectors." in tsir("check").stdout
 
 
 def test_mistakes_are_one_line_and_exit_code_one(tsir: Tsir, photos: Path) -> None:

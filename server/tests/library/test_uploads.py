@@ -107,3 +107,16 @@ def test_the_path_of_an_upload_is_known_wherever_the_folder_was(library: Library
     before = f"/somewhere/else/uploads/{path.parent.name}/{path.name}"
     assert library.files.uploads.here(before) == library.files.uploads.here(str(path)) == str(path)
     assert library.files.uploads.here("/photos/a.jpg") == "/photos/a.jpg"
+
+
+def test_lost_uploads_are_forgotten_by_their_folder(library: Library) -> None:
+    paths = send(library, "a", "b", "c")
+    for path in paths[:2]:
+        path.unlink()
+    photos, uploads = library.collection("photos"), library.files.uploads.folder
+    photos.sweep(uploads)
+    assert photos.describe().missing == 2
+    assert photos.forget_missing(uploads / "elsewhere").images == 0
+    assert photos.forget_missing(paths[0].parent).images in (1, 2), "they may share one"
+    photos.forget_missing(uploads.parent)
+    assert (photos.describe().missing, photos.count()) == (0, 1)

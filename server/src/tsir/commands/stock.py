@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tsir.commands import remote
 from tsir.commands.terminal import SHOWN_FAILURES, following, print_json, report, say, show
-from tsir.errors import InvalidInput
+from tsir.errors import InvalidInput, NotFound
 from tsir.importing.mend import encode_unfinished, lost
 from tsir.jobs.model import Job, JobFailure
 from tsir.jobs.progress import Progress
@@ -158,7 +159,8 @@ def _find_here(
         limit=limit,
     )
     with opened(settings) as service:
-        _mend(service, collection)
+        with suppress(NotFound):  # the search says it, and first what is wrong with the question
+            _mend(service, collection)
         watch = Stopwatch()
         return SearchResult.of(search(service.library, service.encoders, settings, question, watch), watch)
 

@@ -203,13 +203,25 @@ class Locations:
         self, collection_id: int, after: int, limit: int, root: str | None = None, *, missing: bool = False, before: datetime | None = None
     ) -> list[Place]:
         """Places of a collection, ids rising from above `after`; of those at or below `root`, or only the missing ones (since `before`)."""
-        query = sa.select(locations).where(locations.c.collection_id == collection_id, locations.c.id > after, _below(root))
+        query = sa.select(locations).where(locations.c.collection_id == collection_id, locations.c.id > after, self._below(root))
         if missing:
             query = query.where(locations.c.missing_since.is_not(None))
         if before is not None:
             query = query.where(locations.c.missing_since < utc(before))
         query = query.order_by(locations.c.id).limit(limit)
         return self._database.read(lambda connection: [self._record(row) for row in connection.execute(query)])
+
+    def _below(self, root: str | None, table: Any = locations) -> sa.ColumnElement[bool]:
+        """At or below the folder."""
+        if root is None:
+            return sa.true()
+        # All paths that begin with "root/": "0" is the character after "/". Works without escaping, in binary collation.
+        folder = self._paths.stored(root.rstrip("/"))
+        found = sa.or_(table.c.path == folder, sa.and_(table.c.path >= folder + "/", table.c.path < folder + "0"))
+        if self._paths.folder.is_relative_to(root):
+            start = self._paths.PREFIX
+            found = sa.or_(found, sa.and_(table.c.path >= start, table.c.path < start[:-1] + chr(ord(start[-1]) + 1)))
+        return found
 
     def _record(self, row: Any) -> Place:
         stat = FileStat(self._paths.real(row.path), row.bytes, row.mtime_ns)
@@ -248,8 +260,10 @@ class Locations:
         query = sa.select(locations.c.id).where(
             locations.c.collection_id == collection_id,
             locations.c.missing_since.is_not(None),
-            _below(root),
-            sa.exists().where(elsewhere.c.image_id == locations.c.image_id, elsewhere.c.missing_since.is_(None), _below(root, elsewhere)),
+            self._below(root),
+            sa.exists().where(
+                elsewhere.c.image_id == locations.c.image_id, elsewhere.c.missing_since.is_(None), self._below(root, elsewhere)
+            ),
         )
         return self._database.read(lambda connection: list(connection.execute(query).scalars()))
 
@@ -296,15 +310,6 @@ class Locations:
             return found
 
         return self._database.read(do)
-
-
-def _below(root: str | None, table: Any = locations) -> sa.ColumnElement[bool]:
-    """At or below the folder."""
-    if root is None:
-        return sa.true()
-    # All paths that begin with "root/": "0" is the character after "/". Works without escaping, in binary collation.
-    folder = root.rstrip("/")
-    return sa.or_(table.c.path == root, sa.and_(table.c.path >= folder + "/", table.c.path < folder + "0"))
 
 
 def _count_missing(connection: Connection, ids: Iterable[int]) -> int:

@@ -84,6 +84,35 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Session
+         * @description What this caller may do, and by what.
+         */
+        get: operations["read_session"];
+        put?: never;
+        /**
+         * Sign In
+         * @description Give a key, in the body or as for any request, and get a cookie that stands for it: for thirty days, or until the server starts
+         *     again. Pages of other sites cannot use it, and scripts cannot read it. A server without keys answers what everybody may do.
+         */
+        post: operations["sign_in"];
+        /**
+         * Sign Out
+         * @description End the session of the cookie, here and in the browser. There need not be one.
+         */
+        delete: operations["sign_out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/collections": {
         parameters: {
             query?: never;
@@ -225,7 +254,7 @@ export interface paths {
         };
         /**
          * Read File
-         * @description The original file. Ranges are served; `?key=` is accepted instead of a header.
+         * @description The original file. Ranges are served; `?key=` is accepted; a header or a cookie stands in no log.
          */
         get: operations["read_file"];
         put?: never;
@@ -245,7 +274,7 @@ export interface paths {
         };
         /**
          * Read Thumbnail
-         * @description A WebP of at most 256 pixels (small) or a JPEG of at most 768 (large). `?key=` is accepted instead of a header.
+         * @description A WebP of at most 256 pixels (small) or a JPEG of at most 768 (large). `?key=` is accepted; a header or a cookie stands in no log.
          */
         get: operations["read_thumbnail"];
         put?: never;
@@ -349,7 +378,8 @@ export interface paths {
         };
         /**
          * Watch Job
-         * @description The job as server-sent events: its state at once, then after every change, until it is over. `?key=` is accepted, too.
+         * @description The job as server-sent events: its state at once, then after every change, until it is over. `?key=` is accepted, too;
+         *     a header or a cookie stands in no log.
          */
         get: operations["watch_job"];
         put?: never;
@@ -489,7 +519,7 @@ export interface paths {
         };
         /**
          * Read Data
-         * @description A picture of the catalog by its path. `?key=` is accepted instead of a header.
+         * @description A picture of the catalog by its path. `?key=` is accepted; a header or a cookie stands in no log.
          */
         get: operations["read_data"];
         put?: never;
@@ -549,7 +579,7 @@ export interface components {
             weights?: string | null;
             /**
              * Filter
-             * @description Conditions, all of which must hold: taken_after, taken_before, min_width, min_height, orientation, formats, has_location, folder. `{"min_width": 800, "orientation": "landscape"}`.
+             * @description Conditions, all of which must hold, as JSON: `{"min_width": 800, "orientation": "landscape"}`.
              */
             filter?: string | null;
             /**
@@ -593,6 +623,16 @@ export interface components {
              * @description A picture.
              */
             image?: string | null;
+        };
+        /**
+         * Choice
+         * @description A value to choose, and what to call it.
+         */
+        Choice: {
+            /** Value */
+            value: string;
+            /** Label */
+            label: string;
         };
         /**
          * CollectionList
@@ -665,6 +705,34 @@ export interface components {
             path: string;
             /** Reason */
             reason: string;
+        };
+        /**
+         * FilterField
+         * @description A condition that a search's filter may have: enough to draw a form for it.
+         */
+        FilterField: {
+            /** Name */
+            name: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "time" | "pixels" | "choice" | "formats" | "flag" | "folder";
+            /**
+             * Label
+             * @description A few words for people.
+             */
+            label: string;
+            /**
+             * Help
+             * @description A sentence for people.
+             */
+            help: string;
+            /**
+             * Choices
+             * @description Of the kind choice: what can be chosen.
+             */
+            choices: components["schemas"]["Choice"][];
         };
         /**
          * HitOut
@@ -1006,6 +1074,40 @@ export interface components {
             took_ms: components["schemas"]["TookMs"];
         };
         /**
+         * SessionOut
+         * @description What a caller may do, and by what.
+         */
+        SessionOut: {
+            /**
+             * Scope
+             * @description read: look and search; write: everything.
+             * @enum {string}
+             */
+            scope: "read" | "write";
+            /**
+             * By
+             * @description nothing: this server asks for no key.
+             * @enum {string}
+             */
+            by: "key" | "cookie" | "nothing";
+            /**
+             * Expires At
+             * @description When the cookie's session ends, at the latest.
+             */
+            expires_at?: string | null;
+        };
+        /**
+         * SignIn
+         * @description A key, to be changed for a cookie.
+         */
+        SignIn: {
+            /**
+             * Key
+             * @description One of the server's API keys.
+             */
+            key: string;
+        };
+        /**
          * SystemOut
          * @description What runs here.
          */
@@ -1031,6 +1133,11 @@ export interface components {
             /** Catalog */
             catalog: string;
             limits: components["schemas"]["Limits"];
+            /**
+             * Filters
+             * @description What a search can be filtered by.
+             */
+            filters: components["schemas"]["FilterField"][];
             /** Import Roots */
             import_roots: string[];
             /** Default Collection */
@@ -1044,15 +1151,39 @@ export interface components {
         };
         /**
          * TookMs
-         * @description Milliseconds of each stage.
+         * @description Milliseconds of each stage, from the first byte of the request to the last of the answer.
          */
         TookMs: {
-            /** Encode */
+            /**
+             * Read
+             * @description Receiving the request and taking it apart.
+             */
+            read: number;
+            /**
+             * Decode
+             * @description Decoding the drawing and the example picture.
+             */
+            decode: number;
+            /**
+             * Encode
+             * @description The model.
+             */
             encode: number;
-            /** Search */
+            /**
+             * Search
+             * @description The vector store.
+             */
             search: number;
-            /** Fetch */
-            fetch: number;
+            /**
+             * Rows
+             * @description The catalog.
+             */
+            rows: number;
+            /**
+             * Answer
+             * @description Shares of the parts, page and JSON.
+             */
+            answer: number;
         };
         /**
          * Problem
@@ -1068,10 +1199,64 @@ export interface components {
             title: string;
             /** Status */
             status: number;
+            /**
+             * Code
+             * @description The kind of error, for programs; stable: invalid_input, not_found, store_unavailable, ...
+             */
+            code: string;
             /** Detail */
             detail: string;
             /** Instance */
             instance: string;
+        };
+        /**
+         * Filter
+         * @description Conditions on pictures, all of which must hold.
+         */
+        Filter: {
+            /**
+             * Taken from
+             * @description Not before this time (inclusive); UTC unless it names a zone. Pictures without a date never match a date condition.
+             * @example 2024-06-01T12:00:00Z
+             */
+            taken_after?: string;
+            /**
+             * Taken before
+             * @description Before this time (exclusive); UTC unless it names a zone.
+             * @example 2024-06-01T12:00:00Z
+             */
+            taken_before?: string;
+            /**
+             * Width at least
+             * @description At least so many pixels wide.
+             */
+            min_width?: number;
+            /**
+             * Height at least
+             * @description At least so many pixels high.
+             */
+            min_height?: number;
+            /**
+             * Shape
+             * @description Wider than high, higher than wide, or square.
+             * @enum {string}
+             */
+            orientation?: "landscape" | "portrait" | "square";
+            /**
+             * Type
+             * @description Of any of these formats, in upper or lower case; empty: of all.
+             */
+            formats?: string[];
+            /**
+             * Has a location
+             * @description Whether the picture says where it was taken.
+             */
+            has_location?: boolean;
+            /**
+             * In the folder
+             * @description Absolute; pictures that lie in it or in a folder below it.
+             */
+            folder?: string;
         };
     };
     responses: never;
@@ -1195,6 +1380,95 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SystemOut"];
                 };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionOut"];
+                };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SignIn"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionOut"];
+                };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What was wrong, and what would be right. */
             default: {

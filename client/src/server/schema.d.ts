@@ -84,6 +84,35 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Session
+         * @description What this caller may do, and by what.
+         */
+        get: operations["read_session"];
+        put?: never;
+        /**
+         * Sign In
+         * @description Give a key, in the body or as for any request, and get a cookie that stands for it: for thirty days, or until the server starts
+         *     again. Pages of other sites cannot use it, and scripts cannot read it. A server without keys answers what everybody may do.
+         */
+        post: operations["sign_in"];
+        /**
+         * Sign Out
+         * @description End the session of the cookie, here and in the browser. There need not be one.
+         */
+        delete: operations["sign_out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/collections": {
         parameters: {
             query?: never;
@@ -146,6 +175,26 @@ export interface paths {
          * @description Encode a collection again with another model; the old vectors are served until the new ones are complete.
          */
         post: operations["reencode_collection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collections/{name}/forget": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Forget Missing
+         * @description Take pictures out whose files are missing, below a folder or all; those whose files are back stay. No file is touched.
+         */
+        post: operations["forget_missing"];
         delete?: never;
         options?: never;
         head?: never;
@@ -225,7 +274,7 @@ export interface paths {
         };
         /**
          * Read File
-         * @description The original file. Ranges are served; `?key=` is accepted instead of a header.
+         * @description The original file. Ranges are served; `?key=` is accepted; a header or a cookie stands in no log.
          */
         get: operations["read_file"];
         put?: never;
@@ -245,7 +294,7 @@ export interface paths {
         };
         /**
          * Read Thumbnail
-         * @description A WebP of at most 256 pixels (small) or a JPEG of at most 768 (large). `?key=` is accepted instead of a header.
+         * @description A WebP of at most 256 pixels (small) or a JPEG of at most 768 (large). `?key=` is accepted; a header or a cookie stands in no log.
          */
         get: operations["read_thumbnail"];
         put?: never;
@@ -349,7 +398,8 @@ export interface paths {
         };
         /**
          * Watch Job
-         * @description The job as server-sent events: its state at once, then after every change, until it is over. `?key=` is accepted, too.
+         * @description The job as server-sent events: its state at once, then after every change, until it is over. `?key=` is accepted, too;
+         *     a header or a cookie stands in no log.
          */
         get: operations["watch_job"];
         put?: never;
@@ -489,7 +539,7 @@ export interface paths {
         };
         /**
          * Read Data
-         * @description A picture of the catalog by its path. `?key=` is accepted instead of a header.
+         * @description A picture of the catalog by its path. `?key=` is accepted; a header or a cookie stands in no log.
          */
         get: operations["read_data"];
         put?: never;
@@ -630,6 +680,11 @@ export interface components {
              */
             pending: number;
             /**
+             * Missing
+             * @description Pictures whose files are not there now: hidden until they are back, or forgotten.
+             */
+            missing: number;
+            /**
              * State
              * @enum {string}
              */
@@ -705,6 +760,33 @@ export interface components {
             choices: components["schemas"]["Choice"][];
         };
         /**
+         * Forget
+         * @description Take missing pictures out of a collection.
+         */
+        Forget: {
+            /**
+             * Folder
+             * @description Absolute, with all below it; null: everywhere.
+             */
+            folder?: string | null;
+        };
+        /**
+         * Forgotten
+         * @description What was taken out of a collection.
+         */
+        Forgotten: {
+            /**
+             * Pictures
+             * @description Missing pictures that the collection no longer knows.
+             */
+            pictures: number;
+            /**
+             * Found
+             * @description Pictures that were missing and are there again: they stay.
+             */
+            found: number;
+        };
+        /**
          * FormatOut
          * @description A picture format that is read.
          */
@@ -764,6 +846,11 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
+            /**
+             * Missing
+             * @description Whether its file is not there now; `paths` tells where it was.
+             */
+            missing: boolean;
             /** File Url */
             file_url: string;
             /**
@@ -837,6 +924,11 @@ export interface components {
              * Format: date-time
              */
             created_at: string;
+            /**
+             * Missing
+             * @description Whether its file is not there now; `paths` tells where it was.
+             */
+            missing: boolean;
             /** File Url */
             file_url: string;
             /**
@@ -858,7 +950,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "import" | "reencode";
+            kind: "import" | "reencode" | "mend";
             /**
              * Source
              * @description What is imported, for people.
@@ -938,7 +1030,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "import" | "reencode";
+            kind: "import" | "reencode" | "mend";
             /**
              * Source
              * @description What is imported, for people.
@@ -1062,6 +1154,40 @@ export interface components {
              */
             next: string | null;
             took_ms: components["schemas"]["TookMs"];
+        };
+        /**
+         * SessionOut
+         * @description What a caller may do, and by what.
+         */
+        SessionOut: {
+            /**
+             * Scope
+             * @description read: look and search; write: everything.
+             * @enum {string}
+             */
+            scope: "read" | "write";
+            /**
+             * By
+             * @description nothing: this server asks for no key.
+             * @enum {string}
+             */
+            by: "key" | "cookie" | "nothing";
+            /**
+             * Expires At
+             * @description When the cookie's session ends, at the latest.
+             */
+            expires_at?: string | null;
+        };
+        /**
+         * SignIn
+         * @description A key, to be changed for a cookie.
+         */
+        SignIn: {
+            /**
+             * Key
+             * @description One of the server's API keys.
+             */
+            key: string;
         };
         /**
          * SystemOut
@@ -1238,6 +1364,11 @@ export interface components {
              * @description Absolute; pictures that lie in it or in a folder below it.
              */
             folder?: string;
+            /**
+             * Missing pictures
+             * @description Pictures whose files are not there now, on a drive that is away perhaps: hidden (false, also when nothing is said), shown like all others ("any"), or alone (true).
+             */
+            missing?: boolean | ("false" | "any" | "true");
         };
     };
     responses: never;
@@ -1361,6 +1492,95 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SystemOut"];
                 };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionOut"];
+                };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SignIn"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionOut"];
+                };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What was wrong, and what would be right. */
             default: {
@@ -1541,6 +1761,42 @@ export interface operations {
             };
         };
     };
+    forget_missing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the collection. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Forget"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Forgotten"];
+                };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     start_import: {
         parameters: {
             query?: never;
@@ -1559,6 +1815,12 @@ export interface operations {
                      * @description A folder below one of IMAGE_ROOTS.
                      */
                     path: string;
+                    /**
+                     * Exclude
+                     * @description Patterns of what is left out, as .gitignore has them.
+                     * @default []
+                     */
+                    exclude?: string[];
                 } | {
                     /** Urls */
                     urls: string[];
@@ -1596,6 +1858,8 @@ export interface operations {
                 /** @description `next` of the page before. */
                 cursor?: string | null;
                 limit?: number;
+                /** @description Of pictures whose files are not there: none, only these, or any. */
+                missing?: "false" | "true" | "any";
             };
             header?: never;
             path: {

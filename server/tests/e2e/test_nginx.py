@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -34,19 +35,25 @@ def main_conf(folder: Path) -> str:
     )
 
 
-@pytest.fixture(scope="module")
-def front(site: Site, dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of nginx in front of the shared server."""
+@contextlib.contextmanager
+def nginx_before(site: Site, dist: Path, folder: Path, root_path: str = "") -> Iterator[str]:
+    """Address of nginx in front of a server."""
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if nginx is None:
         skip_or_fail("nginx is not installed")
-    folder = tmp_path_factory.mktemp("nginx")
     port = free_port()
-    values = {"API_UPSTREAM": site.api, "API_URL": "", "NGINX_PORT": str(port), "NGINX_LOCAL_RESOLVERS": "127.0.0.1"}
+    values = {
+        "API_UPSTREAM": site.api,
+        "API_URL": "",
+        "ROOT_PATH": root_path,
+        "NGINX_PORT": str(port),
+        "NGINX_LOCAL_RESOLVERS": "127.0.0.1",
+    }
     conf = TEMPLATE.read_text()
     assert set(re.findall(r"\$\{(\w+)\}", conf)) == set(values)
     for name, value in values.items():
         conf = conf.replace(f"${{{name}}}", value)
+    conf = conf.replace("/dev/stdout", str(folder / "access.log"))
     (folder / "site.conf").write_text(conf.replace("/usr/share/nginx/html", str(dist)))
     (folder / "nginx.conf").write_text(main_conf(folder))
     process = subprocess.Popen([nginx, "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")])
@@ -64,6 +71,13 @@ def front(site: Site, dist: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     yield address
     process.terminate()
     process.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def front(site: Site, dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of nginx in front of the shared server."""
+    with nginx_before(site, dist, tmp_path_factory.mktemp("nginx")) as address:
+        yield address
 
 
 def test_every_variable_of_the_configuration_has_a_default_in_the_image() -> None:
@@ -123,3 +137,35 @@ def test_person_draws_types_and_imports_through_nginx(front: str, site: Site, pa
         page.get_by_role("button", name="Import folder").click()
     assert events.value.headers["content-type"].startswith("text/event-stream")
     expect(job(page)).to_have_attribute("data-state", "done", timeout=60_000)
+
+
+def test_person_searches_below_a_path(site: Site, dist: Path, tmp_path: Path, page: Page) -> None:
+    with nginx_before(site, dist, tmp_path, "/photos") as front:
+        for path in ("/photos/", "/photos/some/view", "/"):  # a proxy in front of nginx may take the path away, or leave it
+            assert '<base href="/photos/">' in httpx.get(front + path).text
+        assert httpx.get(f"{front}/photos").headers["location"] == "/photos/"
+        assert httpx.get(f"{front}/photos/env-config.js").text == 'window._env_ = { API_URL: "/photos" };\n'
+        assert httpx.get(f"{front}/photos/assets/none.js").status_code == 404
+        assert httpx.get(f"{front}/photos/data?image_path=x&key=not-to-be-logged").headers["x-request-id"]
+        below = re.compile(rf"^(data:|blob:|{re.escape(front)}/photos/)")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{front}/photos/")
+        expect(tiles(page).first).to_be_visible()
+        words(page).fill("a plate of food")
+        expect_hits(page)
+        assert [url for url in asked if not below.match(url)] == []
+        assert "not-to-be-logged" not in (tmp_path / "access.log").read_text()
+
+
+def test_person_searches_below_a_path_of_the_program_itself(new_site: Callable[..., Site], page: Page) -> None:
+    site = new_site(ROOT_PATH="/photos")
+    site.load("tsir")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{site.gui}/photos/")
+    expect(tiles(page).first).to_be_visible()
+    words(page).fill("a plate of food")
+    expect_hits(page)
+    assert [url for url in asked if not url.startswith((f"{site.gui}/photos/", "data:", "blob:"))] == []
+    site.stop()

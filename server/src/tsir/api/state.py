@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -64,6 +65,7 @@ class State:
         self._service = service
         self._waiting_for = f"The server is starting: its stores are being opened, and the encoder {self.settings.model!r} is being loaded."
         self._closed = threading.Event()
+        self._stop_by = 0.0
 
     @property
     def service(self) -> Service:
@@ -142,9 +144,16 @@ class State:
         if not self._closed.is_set():
             self._service.runner.start()
 
+    def stop(self) -> None:
+        """Begin to stop: imports finish their batch while open requests are answered. Returns at once; idempotent."""
+        if not self.stopping.is_set():
+            self.stopping.set()
+            self._closed.set()
+            self._stop_by = time.monotonic() + STOP_S
+            threading.Thread(target=self._service.stop_jobs, args=(STOP_S,), name="stop-jobs", daemon=True).start()
+
     async def close(self) -> None:
         """Stop imports, then release encoders and stores."""
-        self.stopping.set()
-        self._closed.set()
+        self.stop()
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._service.close, STOP_S)
+            await anyio.to_thread.run_sync(self._service.close, max(0.0, self._stop_by - time.monotonic()))

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
 import secrets
 import signal
 import socket
+import threading
 from collections.abc import Awaitable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -38,6 +40,10 @@ log = logging.getLogger(__name__)
 
 DRAIN_S = 2
 """How long open requests get to finish when the server stops."""
+LAST_S = 9.0
+"""After which a server that was told to stop is gone, whatever still runs. Docker and systemd kill after ten; the next start mends what
+any kill leaves.
+"""
 GALLERY = "sample-gallery"
 
 
@@ -72,7 +78,11 @@ def serve(
             shown = _url(settings, gui_socket)
         else:
             shown = url
-        asyncio.run(_Site(settings, app, servers, shown, url, reach(settings, servers), token, images, samples).run())
+        site = _Site(settings, app, servers, shown, url, reach(settings, servers), token, images, samples)
+        try:
+            asyncio.run(site.run())
+        finally:
+            site.last_moment.cancel()
 
 
 def reach(settings: Settings, servers: list[_Server]) -> list[str]:
@@ -117,6 +127,11 @@ def listen(host: str, port: int, what: str, setting: str) -> socket.socket:
 
 def _url(settings: Settings, bound: socket.socket) -> str:
     return remote.base_url(settings.host, bound.getsockname()[1])
+
+
+def _leave() -> None:
+    log.warning("Not everything was closed in time; the next start mends what is left.")
+    os._exit(0)
 
 
 class _Server(uvicorn.Server):
@@ -179,6 +194,8 @@ class _Site:
         self.images = images
         self.samples = samples
         self.stopping = False
+        self.last_moment = threading.Timer(LAST_S, _leave)
+        self.last_moment.daemon = True
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -204,11 +221,13 @@ class _Site:
         """Let open requests finish; a second time: do not."""
         state: State | None = getattr(self.app.state, "tsir", None)
         if state is not None:
-            state.stopping.set()
+            state.stop()
         for server in self.servers:
             server.stop(force=self.stopping)
         if not self.stopping and self.servers[0].started:
             log.debug("Stopping.")
+        if not self.stopping:
+            self.last_moment.start()
         self.stopping = True
 
     def _stop_on_failure(self, task: asyncio.Task[None]) -> None:

@@ -101,11 +101,15 @@ class Service:
         except Exception as error:  # closed meanwhile, perhaps; what is really wrong, the next query says
             log.info("Warming up failed: %s", error)
 
-    def close(self, patience_s: float = STOP_S) -> None:
-        """Stop jobs, which get `patience_s` seconds to finish their batch, then release encoders and stores. Idempotent."""
+    def stop_jobs(self, patience_s: float) -> None:
+        """Hand running jobs back; they get `patience_s` seconds to finish their batch. Idempotent."""
         with contextlib.suppress(TsirError):
             if self._runner is not None:
                 self._runner.stop(patience_s)
+
+    def close(self, patience_s: float = STOP_S) -> None:
+        """Stop jobs, which get `patience_s` seconds to finish their batch, then release encoders and stores. Idempotent."""
+        self.stop_jobs(patience_s)
         self.encoders.close()
         if self._opened is not None and self._given is None:
             self._opened.close()

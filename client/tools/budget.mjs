@@ -13,7 +13,7 @@ if (!existsSync(new URL("index.html", dist))) {
 }
 const sizeOf = (file) => gzipSync(readFileSync(new URL(file, dist)), { level: 9 }).length / 1000;
 const html = readFileSync(new URL("index.html", dist), "utf8");
-const first = [...html.matchAll(/(?:src|href)="\/(assets\/[^"]+\.js)"/g)].map(([, file]) => file);
+const first = [...html.matchAll(/(?:src|href)="\.?\/(assets\/[^"]+\.js)"/g)].map(([, file]) => file);
 const all = readdirSync(new URL("assets/", dist))
   .filter((file) => file.endsWith(".js"))
   .map((file) => `assets/${file}`);

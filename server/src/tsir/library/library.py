@@ -52,6 +52,7 @@ class Library:
         self.files = self.stores.files
         self._owed = Owed()
         self._lock: int | None = None
+        self._closing = False
 
     @classmethod
     def open(cls, settings: Settings, after: After = unobserved, schema: Schema = SCHEMA) -> Library:
@@ -88,7 +89,7 @@ class Library:
             self.stores.vectors.ping()
             refs = self.stores.catalog.collections.refs("ready")
         except TsirError as error:
-            log.warning("%s", error)
+            self._warn(error)
             return
         for ref in refs:
             self._prepare(ref)
@@ -106,7 +107,7 @@ class Library:
                 upgrade(stores, collection)
                 self.forget_old(collection)
         except TsirError as error:
-            log.warning("%s", error)
+            self._warn(error)
 
     def forget_old(self, collection: Collection) -> None:
         """Take pictures out that are missing for longer than FORGET_AFTER_DAYS, if that is set."""
@@ -114,8 +115,13 @@ class Library:
         if days is not None and (gone := collection.forget_missing(before=datetime.now(timezone.utc) - timedelta(days=days)).images):
             log.warning("%d pictures of %r were missing for more than %d days and are forgotten.", gone, collection.name, days)
 
+    def _warn(self, error: TsirError) -> None:
+        if not self._closing:  # what a library that is being closed cannot do is no news
+            log.warning("%s", error)
+
     def close(self) -> None:
         """Release the stores and the lock. Idempotent."""
+        self._closing = True
         self.stores.close()
         lock, self._lock = self._lock, None
         if lock is not None:

@@ -27,11 +27,15 @@ export function useRemoval(collection: string, answers: Answers, onRemoved: () =
   const waiting = useRef<Pending | null>(null);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
 
-  const settle = useCallback(async () => {
+  const take = useCallback((): Pending | null => {
     clearTimeout(timer.current);
     const now = waiting.current;
     waiting.current = null;
     setPending(null);
+    return now;
+  }, []);
+  const settle = useCallback(async () => {
+    const now = take();
     if (!now) return;
     for (const id of now.ids) {
       try {
@@ -45,7 +49,7 @@ export function useRemoval(collection: string, answers: Answers, onRemoved: () =
       }
     }
     onRemoved();
-  }, [forget, hide, onRemoved]);
+  }, [take, forget, hide, onRemoved]);
 
   const remove = useCallback(
     (ids: readonly number[]) => {
@@ -59,21 +63,22 @@ export function useRemoval(collection: string, answers: Answers, onRemoved: () =
     [collection, hide, settle],
   );
   const undo = useCallback(() => {
-    clearTimeout(timer.current);
-    if (waiting.current) hide(waiting.current.ids, false);
-    waiting.current = null;
-    setPending(null);
-  }, [hide]);
+    const now = take();
+    if (now) hide(now.ids, false);
+  }, [take, hide]);
   const dismiss = useCallback(() => {
     setProblem(null);
     void settle();
   }, [settle]);
 
-  // Who leaves the page has not taken it back.
+  // Who leaves the page has not taken it back. All at once: nothing of this page runs after this moment.
   useEffect(() => {
-    const leave = (): void => void settle();
+    const leave = (): void => {
+      const now = take();
+      for (const id of now?.ids ?? []) void api.remove(now?.collection ?? "", id).catch(() => undefined);
+    };
     window.addEventListener("pagehide", leave);
     return () => window.removeEventListener("pagehide", leave);
-  }, [settle]);
+  }, [take]);
   return { pending, problem, remove, undo, dismiss };
 }

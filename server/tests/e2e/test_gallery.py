@@ -201,6 +201,17 @@ def test_three_are_selected_removed_and_brought_back(large: Site, own: str, page
     assert len(removals) == 1
 
 
+def test_removal_is_carried_out_when_the_page_is_left(large: Site, own: str, page: Page) -> None:
+    page.goto(f"{large.gui}/?in={own}")
+    expect(tiles(page)).to_have_count(6)
+    choose(page, 0)
+    choose(page, 1)
+    page.get_by_role("toolbar", name="Selected pictures").get_by_role("button", name="Remove").click()
+    expect(tiles(page)).to_have_count(4)
+    page.goto("about:blank")
+    wait_until("Both are gone", lambda: count(large, own) == 4, 30)
+
+
 def test_selection_is_downloaded_as_one_zip(large: Site, own: str, page: Page) -> None:
     page.goto(f"{large.gui}/?in={own}")
     expect(tiles(page)).to_have_count(6)

@@ -13,6 +13,12 @@ export function forgetScroll(): void {
 
 /** Scrolls there as soon as enough pictures are there, whatever comes and goes meanwhile, unless the user moves first. */
 export function scrollBack(to: number): () => void {
+  if (to === 0) {
+    // It is reached at once: nobody is held at the top while pictures come.
+    forgetScroll();
+    window.scrollTo({ top: 0, behavior: "instant" });
+    return () => undefined;
+  }
   wanted = to;
   const reach = (): void => {
     if (wanted !== null) window.scrollTo({ top: wanted, behavior: "instant" });

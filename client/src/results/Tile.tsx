@@ -90,6 +90,9 @@ function useLongPress(choose: () => void) {
     handlers: {
       onPointerDown: (event: PointerEvent) => {
         pressed.current = false;
+        // On a device with both, a resting finger must not begin to drag.
+        const tile = event.currentTarget.closest("li");
+        if (tile && DRAGS) tile.draggable = event.pointerType !== "touch";
         if (event.pointerType !== "touch") return;
         start.current = { x: event.clientX, y: event.clientY };
         timer.current = setTimeout(() => {
@@ -171,7 +174,8 @@ function TilePlain({ place, total, best, entry, chosen, choosing, actions }: Pro
         aria-checked={chosen}
         aria-label={speech.t("gallery.choose", { name })}
         tabIndex={-1}
-        onClick={(event) => actions.choose(id, event.shiftKey)}
+        // It appears below the finger whose long press brought it.
+        onClick={(event) => press.taken() || actions.choose(id, event.shiftKey)}
       >
         <Check />
       </button>

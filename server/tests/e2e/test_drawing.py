@@ -214,7 +214,7 @@ def test_sheet_of_a_phone_gets_small_below_the_results_and_grows_when_touched(si
     again = sheet(page).bounding_box()
     assert again is not None and again["width"] == large["width"]
     expect_marks(page, 1)
-    glass.swipe((180, 230), (180, 90))
+    glass.swipe((180, 190), (180, 70))
     expect(grow).to_be_visible()  # who looks through the pictures wants to see them
     assert page.evaluate("scrollY") > 40
 

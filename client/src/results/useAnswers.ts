@@ -91,7 +91,12 @@ function useSettled(ask: Ask | null): Ask | null {
     last.current = ask;
     const now = ask?.query;
     const typing =
-      before && now && (before.text !== now.text || before.notText !== now.notText || before.balance !== now.balance);
+      before &&
+      now &&
+      (before.text !== now.text ||
+        before.notText !== now.notText ||
+        before.balance !== now.balance ||
+        (before.strengths !== now.strengths && before.like === now.like));
     if (!typing) {
       settle(ask);
       return;

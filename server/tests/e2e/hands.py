@@ -96,6 +96,14 @@ class Touch:
             self.fingers[number] = dot
             self._send("touchMove")
 
+    def swipe(self, start: Dot, end: Dot, steps: int = 12) -> None:
+        """One finger along a line of the page, in its pixels."""
+        for step in range(steps + 1):
+            share = step / steps
+            self.fingers[0] = (start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share)
+            self._send("touchMove" if step else "touchStart")
+        self.up(0)
+
     def up(self, number: int) -> None:
         del self.fingers[number]
         self._send("touchEnd")

@@ -90,7 +90,7 @@ def test_zoomed_sheet_is_drawn_on_where_the_pen_is_and_sent_whole(site: Site, pa
     draw(page, [(k / 30, 0.5) for k in range(31)])
     ink = ink_of(page)
     columns = np.nonzero(ink.any(axis=0))[0]
-    assert ink.any(axis=1)[254:258].all()
+    assert ink[254:258].any(axis=1).all()
     assert columns.min() / 512 == pytest.approx(0.278, abs=0.02) and columns.max() / 512 == pytest.approx(0.722, abs=0.02)
     more(page, "225%, show the whole sheet")
     expect(sheet(page)).to_have_attribute("data-scale", "1.00")
@@ -214,6 +214,9 @@ def test_sheet_of_a_phone_gets_small_below_the_results_and_grows_when_touched(si
     again = sheet(page).bounding_box()
     assert again is not None and again["width"] == large["width"]
     expect_marks(page, 1)
+    glass.swipe((180, 190), (180, 70))
+    expect(grow).to_be_visible()  # who looks through the pictures wants to see them
+    assert page.evaluate("scrollY") > 40
 
 
 @pytest.mark.parametrize(("width", "height"), [(320, 640), (360, 740), (844, 390), (820, 1180)])

@@ -20,13 +20,16 @@ export function scrollBack(to: number): () => void {
     return () => undefined;
   }
   wanted = to;
+  let reached = 0; // the page may still be too short
   const reach = (): void => {
-    if (wanted !== null) window.scrollTo({ top: wanted, behavior: "instant" });
+    if (wanted === null) return;
+    window.scrollTo({ top: wanted, behavior: "instant" });
+    reached = window.scrollY;
   };
   const onScroll = (): void => {
     const end = document.documentElement.scrollHeight - window.innerHeight;
-    const held = window.scrollY >= end - 2; // the page is still too short
-    if (wanted !== null && Math.abs(window.scrollY - wanted) > 2 && !held) forgetScroll();
+    const ours = [wanted ?? 0, reached, end].some((place) => Math.abs(window.scrollY - place) <= 2);
+    if (!ours) forgetScroll(); // a scrollbar was dragged, which no other event tells
   };
   const growth = new ResizeObserver(reach);
   growth.observe(document.body);

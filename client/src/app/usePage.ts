@@ -17,6 +17,7 @@ interface State {
 }
 
 const SKETCH = "sketch="; // what the address' fragment begins with
+const PLACE = "tsir.place"; // entry and scroll of a page that is reloaded
 const SCROLL_PAUSE_MS = 150;
 
 const stateOf = (value: unknown): Partial<State> => (typeof value === "object" && value !== null ? value : {});
@@ -126,11 +127,14 @@ export function usePage([address, kept]: Beginning): [Page, Dispatch<Step>] {
       timer = setTimeout(saveScroll, SCROLL_PAUSE_MS);
     };
     window.addEventListener("scroll", onScroll, { passive: true });
-    window.addEventListener("pagehide", saveScroll);
+    // A page that goes may no longer change its entry.
+    const leave = (): void =>
+      sessionStorage.setItem(PLACE, JSON.stringify([presentName(), Math.round(window.scrollY)]));
+    window.addEventListener("pagehide", leave);
     return () => {
       clearTimeout(timer);
       window.removeEventListener("scroll", onScroll);
-      window.removeEventListener("pagehide", saveScroll);
+      window.removeEventListener("pagehide", leave);
     };
   }, []);
 
@@ -141,7 +145,8 @@ export function usePage([address, kept]: Beginning): [Page, Dispatch<Step>] {
 /** After a reload or Back: scrolls to where the entry was left. */
 function useScrollBack(): void {
   useEffect(() => {
-    let stop = scrollBack(present().scroll ?? 0);
+    const [name, place] = JSON.parse(sessionStorage.getItem(PLACE) ?? "[]") as [name?: string, place?: number];
+    let stop = scrollBack((name === presentName() ? place : undefined) ?? present().scroll ?? 0);
     const begin = (): void => {
       stop();
       stop = scrollBack(present().scroll ?? 0);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
@@ -92,7 +93,10 @@ class Gui:
         etag = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
         if etag.encode() in dict(scope["headers"]).get(b"if-none-match", b""):
             return Response(status_code=304, headers={"ETag": etag})
-        return HTMLResponse(text, headers={"ETag": etag})
+        headers, body = {"ETag": etag}, text.encode()
+        if "gzip" in accepted(Headers(scope=scope).get("accept-encoding", "")):
+            headers["Content-Encoding"], body = "gzip", gzip.compress(body, mtime=0)
+        return HTMLResponse(body, headers=headers)
 
     async def _file(self, path: str, scope: Scope) -> Response:
         """A file of the build, as small as the client takes it. Raises HTTPException where there is none."""

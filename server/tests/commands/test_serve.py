@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 from tsir.commands.serve import listen
 
@@ -25,5 +26,6 @@ def test_accepted_connections_send_small_answers_at_once() -> None:
             finally:
                 writer.close()
 
-    with listen("127.0.0.1", 0, "the API", "--port") as bound:
-        assert asyncio.run(accepted(bound))
+    # In a thread, which has no event loop yet, whatever ran before.
+    with listen("127.0.0.1", 0, "the API", "--port") as bound, ThreadPoolExecutor(1) as pool:
+        assert pool.submit(asyncio.run, accepted(bound)).result()

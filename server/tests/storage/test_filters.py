@@ -78,7 +78,7 @@ def test_every_condition_has_words_and_a_schema() -> None:
         assert condition.label
         assert condition.help.endswith(".")
         assert schema["properties"][name]["description"] == condition.help
-        assert {"type"} <= set(schema["properties"][name])
+        assert {"type", "anyOf"} & set(schema["properties"][name])
     assert schema["properties"]["orientation"]["enum"] == ["landscape", "portrait", "square"]
     assert schema["additionalProperties"] is False
 

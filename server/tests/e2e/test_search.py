@@ -217,8 +217,9 @@ def test_file_that_is_no_picture_is_refused_as_sketch(site: Site, page: Page, tm
 
 def test_balance_moves_weight_between_words_and_drawing(site: Site, page: Page) -> None:
     page.goto(site.gui)
-    draw(page, PLATE)
     words(page).fill("a plate of food")
+    expect_hits(page)
+    draw(page, PLATE)  # after the words: an answer to the drawing alone would be shown again from memory
     expect_hits(page)
     slider = page.get_by_role("slider", name="Balance between words and drawing")
     slider.fill("0.8")

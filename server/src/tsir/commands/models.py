@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -25,6 +24,7 @@ from tsir.importing.reading import least_sides, open_within, photo_for
 from tsir.importing.scan import Item, scan
 from tsir.media.decode import open_sketch
 from tsir.media.durable import whole
+from tsir.paging import chunks
 from tsir.settings import Settings
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ def embed(settings: Settings, kind: Literal["images", "sketches", "texts"], sour
     vectors: list[Vectors] = [np.zeros((0, encoder.dim), dtype=np.float32)]
     done = failed = 0
     with counting(f"Encoding {kind}", silent=as_json) as count:
-        for batch in _batches(items, settings.batch_size):
+        for batch in chunks(items, settings.batch_size):
             good, rows, bad = _encode(encoder, kind, source, batch, settings)
             names += good
             vectors.append(rows)
@@ -106,12 +106,6 @@ def _encode(
             say(f"skipping {path}: {error}")
     rows = encoder.sketches(pictures) if kind == "sketches" else encoder.images(pictures)
     return names, rows, len(batch) - len(names)
-
-
-def _batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
-    rest = iter(items)
-    while batch := list(islice(rest, size)):
-        yield batch
 
 
 def _save(out: Path, names: Sequence[str], vectors: Vectors) -> None:

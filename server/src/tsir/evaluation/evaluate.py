@@ -27,6 +27,7 @@ from tsir.evaluation import metrics
 from tsir.evaluation.benchmark import Benchmark, Query, read_benchmark, with_names
 from tsir.importing.reading import least_sides, photo_for
 from tsir.media.decode import open_picture, open_sketch
+from tsir.paging import chunks
 from tsir.searching.fusion import alone, fuse, weight
 
 MODALITIES = ("text", "sketch", "both")
@@ -192,11 +193,11 @@ def run_eval(
     gallery, unreadable = _gallery(benchmark, encoder, count)
     text_vectors = np.zeros((len(benchmark.queries), encoder.dim), dtype=np.float32)
     sketch_vectors = np.zeros_like(text_vectors)
-    for rows in _batches(texts):
+    for rows in chunks(texts, BATCH):
         text_vectors[rows] = encoder.texts([benchmark.queries[row].text or "" for row in rows])
         count.add(len(rows))
     drawings = _ahead(lambda row: _sketch(benchmark.queries[row], encoder), sketches)
-    for rows in _batches(sketches):
+    for rows in chunks(sketches, BATCH):
         sketch_vectors[rows] = encoder.sketches(list(islice(drawings, len(rows))))
         count.add(len(rows))
     seconds = time.perf_counter() - begun
@@ -244,7 +245,7 @@ def _measure(benchmark: Benchmark, gallery: Vectors, vectors: Vectors, rows: Seq
     classes = np.array([name or "" for name in benchmark.image_classes], dtype=object)
     results: list[Result] = []
     precision: list[npt.NDArray[np.float64]] = []
-    for some in _batches(rows, QUERIES_AT_ONCE):
+    for some in chunks(rows, QUERIES_AT_ONCE):
         queries = [benchmark.queries[row] for row in some]
         scores = np.nan_to_num(np.asarray(vectors[some] @ gallery.T, dtype=np.float32), nan=-np.inf)
         order = np.argsort(-scores, axis=1, kind="stable")[:, :TOP]
@@ -266,7 +267,7 @@ def _gallery(benchmark: Benchmark, encoder: Encoder, count: _Count) -> tuple[Vec
     vectors = np.full((len(benchmark.names), encoder.dim), np.nan, dtype=np.float32)
     unreadable: dict[str, str] = {}
     photos = _ahead(lambda place: _photo(benchmark.path(place), encoder), range(len(benchmark.names)))
-    for places in _batches(range(len(benchmark.names))):
+    for places in chunks(range(len(benchmark.names)), BATCH):
         read: dict[int, Image] = {}
         for place, photo in zip(places, islice(photos, len(places)), strict=True):
             if isinstance(photo, Image):
@@ -308,10 +309,6 @@ class _Count:
         self.done += number
         if self.on_progress is not None:
             self.on_progress(self.done, self.total)
-
-
-def _batches(rows: Sequence[int], size: int = BATCH) -> Iterator[list[int]]:
-    return (list(rows[start : start + size]) for start in range(0, len(rows), size))
 
 
 def _ahead(work: Callable[[_In], _Out], items: Iterable[_In]) -> Iterator[_Out]:

@@ -22,8 +22,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 SERVER = Path(__file__).resolve().parent
@@ -38,8 +39,11 @@ NODE = ROOT / ".node"  # only where the system has no suitable Node
 LOCKS = {
     "base": SERVER / "requirements.txt",
     "dev": SERVER / "requirements-dev.txt",
+    "ray": SERVER / "requirements-ray.txt",
     "torch": SERVER / "requirements-torch.txt",
     "train": SERVER / "requirements-train.txt",
+    "raw": SERVER / "requirements-raw.txt",
+    "jxl": SERVER / "requirements-jxl.txt",
 }
 IMPLIED = {"train": ("torch",)}
 NODE_LOCK = SERVER / "requirements-node.txt"
@@ -67,9 +71,59 @@ class SetupError(Exception):
     """What a person must know to go on; the message is all they see."""
 
 
+def write(text: str) -> None:
+    thread = threading.current_thread()
+    if isinstance(thread, Beside):
+        thread.said.append(text)
+    else:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
 def say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    write(text + "\n")
+
+
+class Beside(threading.Thread):
+    """Work that goes on while other work does; what it says is kept for later, so that lines do not mix."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        super().__init__(daemon=True)
+        self.work = work
+        self.said: list[str] = []
+        self.error: Exception | None = None
+        self.over = False
+        self.process: subprocess.Popen[str] | None = None
+
+    def run(self) -> None:
+        try:
+            self.work()
+        except Exception as error:
+            self.error = error
+
+    def end(self) -> None:
+        """Start nothing more, and end what runs."""
+        self.over = True
+        if self.process is not None:
+            self.process.terminate()
+        self.join()
+
+
+@contextlib.contextmanager
+def beside(work: Callable[[], None]) -> Iterator[None]:
+    """Do `work` while the block runs, and wait for it; it is ended when the block fails. Raises what either raises."""
+    thread = Beside(work)
+    thread.start()
+    try:
+        yield
+        while thread.is_alive():
+            thread.join(0.1)  # not longer: Ctrl-C is heard between
+    except BaseException:
+        thread.end()
+        raise
+    write("".join(thread.said))
+    if thread.error is not None:
+        raise thread.error
 
 
 def digest(paths: Iterable[Path]) -> str:
@@ -87,29 +141,32 @@ def run(command: list[str | Path], what: str, *, env: dict[str, str] | None = No
 
     counted: beginning of the output lines that are counted as progress.
     """
-    live = sys.stdout.isatty()
+    thread = threading.current_thread()
+    live = sys.stdout.isatty() and not isinstance(thread, Beside)
     start = time.monotonic()
-    sys.stdout.write(f"{what} ...")
-    sys.stdout.flush()
+    write(f"{what} ...")
     lines: list[str] = []
     count = 0
     with subprocess.Popen(
         command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:
         assert process.stdout is not None
+        if isinstance(thread, Beside):
+            thread.process = process
+            if thread.over:
+                process.terminate()
         try:
             for line in process.stdout:
                 lines.append(line)
                 if counted and line.startswith(counted):
                     count += 1
                     if live:
-                        sys.stdout.write(f"\r\033[K{what} ... {count}: {line.removeprefix(counted).strip()[:60]}")
-                        sys.stdout.flush()
+                        write(f"\r\033[K{what} ... {count}: {line.removeprefix(counted).strip()[:60]}")
         except BaseException:
             process.terminate()
             raise
     took = time.monotonic() - start
-    sys.stdout.write("\r\033[K" + what + " ..." if live else "")
+    write("\r\033[K" + what + " ..." if live else "")
     if process.returncode:
         say(" failed")
         raise SetupError("".join(lines[-40:]).rstrip() + f"\n\n{what} failed (see above). Run the same command again to go on from here.")
@@ -216,7 +273,9 @@ def setup(extras: set[str]) -> None:
     """Bring `.venv` to the locked packages of base, `extras`, and every extra that was asked for before."""
     unknown = extras - set(LOCKS)
     if unknown:
-        raise SetupError(f"EXTRAS={','.join(sorted(unknown))}: no such extra. Known: torch, train, dev (more than one: EXTRAS=torch,dev).")
+        raise SetupError(
+            f"EXTRAS={','.join(sorted(unknown))}: no such extra. Known: torch, train, ray, dev, raw, jxl (more than one: EXTRAS=torch,dev)."
+        )
     state = environment()
     before, installed = state["extras"], state["installed"]
     assert isinstance(before, list) and isinstance(installed, dict)
@@ -227,12 +286,12 @@ def setup(extras: set[str]) -> None:
         state["extras"] = sorted(wanted)
         write_state(state)
     for name, lock in LOCKS.items():
-        key = digest([lock])
-        if name not in wanted or installed.get(name) == key:
+        if name not in wanted or installed.get(name) == (key := digest([lock])):
             continue
         note = "Installing packages" if name == "base" else f"Installing packages for {name}"
-        # The lock is complete and agrees with the others; pip's resolver has nothing to add.
-        command: list[str | Path] = [PYTHON, "-m", "pip", "install", "--no-deps", "--progress-bar", "off", "-r", lock]
+        # The lock is complete and agrees with the others; pip's resolver has nothing to add. Python compiles what it imports, which is a
+        # third of what lies in the packages.
+        command: list[str | Path] = [PYTHON, "-m", "pip", "install", "--no-deps", "--no-compile", "--progress-bar", "off", "-r", lock]
         run(command, note, env=pip_environment(), counted="Collecting ")
         installed[name] = key
         write_state(state)
@@ -347,7 +406,9 @@ def start() -> None:
     """Set up, then become `tsir up`."""
     folder = images_folder()
     with alone():
-        setup(set())
+        # Both mostly unpack, each on one core. A Node of our own is installed by .venv.
+        with beside(client) if system_node() else contextlib.nullcontext():
+            setup(set())
         client()
     command = [str(VENV / "bin" / "tsir"), "up"]
     if folder is not None:
@@ -356,7 +417,10 @@ def start() -> None:
 
 
 def lock() -> None:
-    """Resolve server/pyproject.toml into the lock files: all extras at once, so that their versions agree, for every Python and system."""
+    """Resolve server/pyproject.toml into the lock files: all extras at once, so that their versions agree, for every Python and system.
+
+    What is locked already keeps its version where that still fits; delete a lock file to have newer ones.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         run([sys.executable, "-m", "venv", folder / "uv"], "Making a place for the resolver", env=pip_environment())
@@ -365,6 +429,8 @@ def lock() -> None:
         compile_: list[str | Path] = [folder / "uv" / "bin" / "uv", "pip", "compile", *options]
         everything = folder / "everything.txt"
         source = SERVER / "pyproject.toml"
+        locked = [path.read_text() for path in LOCKS.values() if path.exists()]
+        everything.write_text("".join(text.partition("\n")[2] for text in locked))  # what lies in the way is what the resolver prefers
         run([*compile_, source, "--all-extras", "--group", "build", "-o", everything], "Resolving everything", cwd=SERVER)
         known: set[str] = set()
         for name, path in LOCKS.items():
@@ -412,7 +478,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Set up this checkout. Called by make.")
     parser.add_argument("command", choices=["setup", "client", "npm", "run", "lock", "clean"])
     parser.add_argument("script", nargs="?", help="with npm: the client's script")
-    parser.add_argument("--extras", default="", help="list of torch, train, dev")
+    parser.add_argument("--extras", default="", help="list of torch, train, ray, dev, raw, jxl")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended as by Ctrl-C: what it started ends, too
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,13 +15,16 @@ from PIL import Image
 
 from tests.disk import Synced, watch
 from tests.fakes import FakeEncoder
+from tests.order import long_first
 from tests.skips import skip_or_fail
 from tsir.settings import Settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+gc.set_threshold(50_000)  # as the command `tsir` does
 
 pytest_plugins = ["tests.services.fixtures"]
 
@@ -34,6 +38,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
     from tests.workers import Sharing
 
     return Sharing(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: long_first(item.nodeid))
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +80,7 @@ def photos(tmp_path: Path, settings: Settings) -> Path:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Chromium as the system has it; none is downloaded."""
+    """Chromium as the system has it, without its windows where it comes so ; none is downloaded."""
     path = os.environ.get("TSIR_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     if path is None:
         skip_or_fail("No Chromium: install the package chromium, or set TSIR_CHROMIUM to its path")

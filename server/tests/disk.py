@@ -1,4 +1,4 @@
-"""What was flushed to disk: the calls of `os.fsync` are noted and made."""
+"""What is asked of the disk: what was flushed (the calls of `os.fsync` are noted and made), and how much room it says it has."""
 
 from __future__ import annotations
 
@@ -27,3 +27,23 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Synced:
 
     monkeypatch.setattr(os, "fsync", noted)
     return synced
+
+
+class Filled:
+    """What the system says of the room on every disk; `free` (bytes) can be set, None: what is true."""
+
+    free: int | None = None
+
+
+def fill(monkeypatch: pytest.MonkeyPatch) -> Filled:
+    filled = Filled()
+    statvfs = os.statvfs
+
+    def said(path: str | os.PathLike[str]) -> os.statvfs_result:
+        found = statvfs(path)
+        if filled.free is None:
+            return found
+        return os.statvfs_result([*found[:4], filled.free // found.f_frsize, *found[5:]])
+
+    monkeypatch.setattr(os, "statvfs", said)
+    return filled

@@ -22,9 +22,16 @@ class FakeEncoder(Encoder):
     """
 
     photo_size = 8
+    plain_share = 0.0  # colours are all that it knows
 
     def __init__(self, name: str = "fake", dim: int = 8) -> None:
         self.info = EncoderInfo(name, hashlib.sha256(f"{name}:{dim}".encode()).hexdigest()[:16], dim)
+
+    foreign: frozenset[str] = frozenset()
+    """Texts of which it says that it does not know their language."""
+
+    def knows(self, text: str) -> bool:
+        return text not in self.foreign
 
     def prepare_photo(self, image: Image) -> Image:
         return image if image.mode == "RGB" and image.size == (8, 8) else image.convert("RGB").resize((8, 8), PILImage.Resampling.BOX)

@@ -13,9 +13,14 @@ import httpx
 
 from tests.ports import free_ports
 
+PATIENCE_S = 120.0
+"""How long a process may need for what is waited for."""
+
 
 class Site:
     """`tsir serve` or `tsir up` in a process of its own."""
+
+    patience = 240.0  # seconds until it must be ready
 
     def __init__(self, folder: Path, command: str = "serve", *arguments: str, **environment: str) -> None:
         self.folder = folder
@@ -39,7 +44,7 @@ class Site:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.command, env=self.environment, cwd=Path(__file__).parents[1], stdout=log, stderr=log)
-        wait_for(self.ready, self.log)
+        wait_for(self.ready, self.log, self.patience)
 
     def ready(self) -> bool:
         assert self.process is not None
@@ -52,7 +57,7 @@ class Site:
     def end(self, how: int) -> int:
         assert self.process is not None
         self.process.send_signal(how)
-        code = self.process.wait(60)
+        code = self.process.wait(PATIENCE_S / 2)
         self.http.close()
         self.http = self._client()
         self.process = None
@@ -64,8 +69,8 @@ class Site:
         return subprocess.run(command, env=self.environment, cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=120)
 
 
-def wait_for(true: Callable[[], bool], log: Path) -> None:
-    deadline = time.monotonic() + 120
+def wait_for(true: Callable[[], bool], log: Path, seconds: float | None = None) -> None:
+    deadline = time.monotonic() + (seconds or PATIENCE_S)
     while not true():
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.1)

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -130,7 +131,7 @@ def test_a_broken_environment_is_made_anew(checkout: Path, ran: Ran) -> None:
 
 
 def test_an_unknown_extra_is_refused_with_the_known_ones(checkout: Path) -> None:
-    with pytest.raises(bootstrap.SetupError, match=r"EXTRAS=cuda: no such extra\. Known: torch, train, dev"):
+    with pytest.raises(bootstrap.SetupError, match=r"EXTRAS=cuda: no such extra\. Known: torch, train, ray, dev, raw, jxl"):
         bootstrap.setup({"cuda"})
 
 
@@ -196,3 +197,23 @@ def test_lock_files_name_exact_versions_and_hashes_and_no_host() -> None:
 
 def test_the_default_installs_no_torch() -> None:
     assert not {"torch", "torchvision", "open-clip-torch", "pytest"} & set(locked("base"))
+
+
+def test_work_beside_other_work_is_told_after_it_and_its_failure_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    with bootstrap.beside(lambda: bootstrap.run([sys.executable, "-c", "pass"], "The client")):
+        bootstrap.say("The packages")
+    assert re.fullmatch(r"The packages\nThe client \.\.\. \d+ s\n", capsys.readouterr().out)
+    with (
+        pytest.raises(bootstrap.SetupError, match="The client failed"),
+        bootstrap.beside(lambda: bootstrap.run([sys.executable, "-c", "raise SystemExit(1)"], "The client")),
+    ):
+        pass
+
+
+def test_work_beside_ends_with_what_it_is_beside() -> None:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        bootstrap.beside(lambda: bootstrap.run([sys.executable, "-c", "import time; time.sleep(1000)"], "The client")),
+    ):
+        raise KeyboardInterrupt
+    assert not any(isinstance(thread, bootstrap.Beside) for thread in threading.enumerate())

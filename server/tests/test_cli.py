@@ -24,6 +24,7 @@ from tests.processes import Site, wait_for
 from tsir import cli
 from tsir.commands import models
 from tsir.encoders import registry
+from tsir.encoders.relevance import read_calibration
 from tsir.settings import Settings
 
 Tsir = Callable[..., Result]
@@ -64,6 +65,20 @@ def test_help_imports_nothing_heavy() -> None:
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
 
 
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("tsir search --taken-", ["--taken-after", "--taken-before"]),
+        ("tsir search --orientation l", ["landscape"]),
+        ("tsir dup", ["duplicates"]),
+    ],
+)
+def test_the_shell_completes_commands_filters_and_their_choices(tsir: Tsir, typed: str, offered: list[str]) -> None:
+    typing = {"_TSIR_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    answer = CliRunner(env=typing).invoke(cli.app, [], prog_name="tsir")
+    assert answer.stdout.split() == offered
+
+
 def test_a_reader_that_leaves_early_is_no_error() -> None:  # `tsir ... | head`
     reader, writer = os.pipe()
     os.close(reader)
@@ -81,6 +96,7 @@ def test_every_command_explains_itself(tsir: Tsir) -> None:
         "load",
         "search",
         "eval",
+        "calibrate",
         "train",
         "embed",
         "check",
@@ -98,7 +114,7 @@ def test_every_command_explains_itself(tsir: Tsir) -> None:
         assert "Usage" in tsir("weights", command, "--help").output
 
 
-def test_folder_is_loaded_searched_and_checked(tsir: Tsir, photos: Path) -> None:
+def test_folder_is_loaded_searched_and_checked(tsir: Tsir, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (photos / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     first = tsir("load", photos)
     assert first.exit_code == 0, first.output
@@ -111,10 +127,59 @@ def test_folder_is_loaded_searched_and_checked(tsir: Tsir, photos: Path) -> None
     Image.new("RGB", (9, 9), "blue").save(photos.parent / "sketch.png")
     hits = json.loads(tsir("search", "--sketch", photos.parent / "sketch.png", "--json").stdout)["hits"]
     assert "blue" in hits[0]["path"]
+    wide = tsir("search", "red", "--min-width=65", "--folder", "photos", "--formats", "jpeg,png")
+    assert wide.exit_code == 0 and [Path(line.split()[1]).stem for line in wide.stdout.splitlines()] == ["red1", "blue1", "green1"]
+    assert "no picture fits" in tsir("search", "red", "--min-width", "900").stderr
+    assert [line.split()[1] for line in tsir("search", "red", "--table", "tsir", "--topk", "1").stdout.splitlines()] == [
+        str(photos / "red1.png")
+    ]
+    table = tsir("search", "red", "--topk", "2", "--table")
+    assert table.exit_code == 0 and "red0.png" in table.stdout.replace("\n", "") and "65 x 48" in table.stdout
+    refused(tsir("search", "red", "--min-width", "wide"), "min_width")
+    for wrong in (("search", "red", "--no-such"), ("search", "red", "--min-width"), ("nothing",)):
+        assert tsir(*wrong).exit_code == 2
+    assert tsir("search", "red", "--taken-after", "2023").stderr.startswith("Nothing found: no picture fits")
+    assert "--taken-after" in tsir("search", "--help").stdout and "Exit codes" in tsir("--help").stdout
+    monkeypatch.setenv("BROWSER", "true")
+    page = tsir("search", "red", "--topk", "2", "--open").stderr.split()[-1].rstrip(".")
+    assert Path(page).read_text().count("data:image/jpeg") == 2 and (photos / "red1.png").as_uri() in Path(page).read_text()
+    Path(page).unlink()
     checked = tsir("check")
     assert checked.exit_code == 0
     assert "6 pictures, 6 vectors." in checked.stdout
     assert "All is well." in checked.stdout
+
+
+def test_copies_are_found_taken_out_and_brought_back(tsir: Tsir, photos: Path) -> None:
+    with Image.open(photos / "red0.png") as red:
+        red.resize((32, 24)).save(photos / "small.png")
+    tsir("load", photos)
+    found = tsir("duplicates")
+    lines = [line.split() for line in found.stdout.splitlines() if line]
+    assert [(line[0], Path(line[-1]).name) for line in lines] == [("keep", "red0.png"), ("same", "small.png")]
+    assert "1 pictures lie here 2 times" in found.stderr
+    done = json.loads(tsir("duplicates", "--trash", "--json").stdout)
+    assert done["removed"]["pictures"] == 1 and (photos / "small.png").exists()
+    assert "No picture is here twice" in tsir("duplicates").stderr
+    assert "1 picture is back" in tsir("trash", "restore", "--last").stdout
+    assert len(json.loads(tsir("duplicates", "--json").stdout)["groups"]) == 1
+
+
+def test_what_is_taken_out_stays_out_and_comes_back(tsir: Tsir, photos: Path) -> None:
+    tsir("load", photos)
+    removed = tsir("remove", photos / "red0.png", photos / "blue0.png")
+    assert "2 pictures were taken out" in removed.output
+    assert "2 pictures that were taken out before" in tsir("load", photos).output
+    assert "blue0.png" in tsir("excluded").output
+    refused(tsir("remove", photos / "red0.png"), "red0.png")
+    assert "removed of tsir" in tsir("trash", "list").output
+    assert "2 pictures are back in tsir." in tsir("trash", "restore", "--last").output
+    assert "0 imported, 6 skipped" in tsir("load", photos).output
+    assert tsir("collection", "rename", "tsir", "mine").exit_code == 0
+    assert "mine: 6 pictures" in tsir("collection", "list").output
+    assert tsir("collection", "drop", "mine").exit_code == 1, "nobody said yes"
+    assert "6 pictures were taken out" in tsir("collection", "drop", "mine", "--yes").output
+    assert tsir("trash", "empty", "--yes").exit_code == 0
 
 
 def test_lost_thumbnails_are_made_again_by_a_repair(tsir: Tsir, photos: Path, settings: Settings) -> None:
@@ -141,15 +206,31 @@ def test_lost_vectors_and_missing_pictures_are_said(tsir: Tsir, photos: Path, se
     assert len(found.stdout.splitlines()) == 6
     for path in photos.glob("red*"):
         path.unlink()
-    (photos / "raw.cr2").touch()
+    (photos / "layers.psd").touch()
     again = tsir("load", photos, "--exclude", "blue*")
     assert "0 imported, 2 skipped (unchanged), 0 could not be read" in again.stdout
-    assert "1 file of a kind that cannot be read (.cr2 1)." in again.stdout
+    assert "1 file of a kind that cannot be read (.psd 1)." in again.stdout
     assert "2 pictures are missing now" in again.stdout
     refused(tsir("load", photos, "--exclude", "!"), "no pattern")
     assert len(tsir("search", "--text", "red").stdout.splitlines()) == 4
     assert tsir("forget", photos).stdout == "2 missing pictures were taken out.\n"
     assert "4 pictures, 4 vectors." in tsir("check").stdout
+
+
+def test_an_import_of_nothing_but_failures_did_not_end_well(tsir: Tsir, tmp_path: Path) -> None:
+    odd = tmp_path / "a:b"
+    odd.mkdir()
+    (odd / "broken.jpg").write_bytes(b"no picture")
+    ended = tsir("load", odd)
+    assert (ended.exit_code, "1 could not be read" in ended.output) == (1, True)
+    Image.new("RGB", (40, 30), "red").save(odd / "good.png")
+    assert tsir("load", odd).exit_code == 0
+    assert tsir("relocate", odd, tmp_path / "none").exit_code == 1
+    odd.rename(tmp_path / "c")
+    assert "1 picture is known" in tsir("relocate", odd, tmp_path / "c").output
+    assert "0 imported, 1 skipped" in tsir("load", tmp_path / "c").output
+    for arguments in (["forget", "/x/caf\udce9"], ["search", "--text", "\udcff"], ["collection", "drop", "\udcff"]):
+        refused(tsir(*arguments), "valid Unicode")
 
 
 def test_mistakes_are_one_line_and_exit_code_one(tsir: Tsir, photos: Path) -> None:
@@ -213,12 +294,47 @@ def test_benchmark_is_measured(tsir: Tsir, photos: Path, tmp_path: Path) -> None
     assert "recall@10" in tsir("eval", photos, queries).stdout
 
 
+def test_scores_are_calibrated_and_kept_for_the_encoder(tsir: Tsir, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "images").symlink_to(photos)
+    queries = tmp_path / "queries.jsonl"
+    lines = [
+        {"id": f"{colour}{number}", "text": colour, "sketch": f"images/{colour}0.png", "targets": [f"{colour}0.png", f"{colour}1.png"]}
+        for colour in ("red", "green", "blue")
+        for number in range(4)
+    ]
+    queries.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "classes.json").write_text(
+        json.dumps({"images": {f"{colour}{number}.png": colour for colour in ("red", "green", "blue") for number in (0, 1)}, "queries": {}})
+    )
+    result = tsir("calibrate", queries, "--data-dir", tmp_path / "data", "--json")
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert list(answer["kinds"]) == ["text", "sketch", "image", "mixed"]
+    for kind in answer["kinds"].values():
+        assert (kind["kept"], kind["others_above"]) == (100, 0)  # of plain colours
+    calibration = read_calibration(Path(answer["out"]), FakeEncoder().fingerprint)
+    assert calibration is not None
+    assert set(calibration.curves) == set(answer["kinds"])
+    other = tmp_path / "own.json"
+    assert "kept, %" in tsir("calibrate", queries, "--out", other).stdout
+    assert other.is_file()
+    refused(tsir("calibrate", tmp_path / "none.jsonl"), "none.jsonl does not exist")
+    (tmp_path / "classes.json").unlink()
+    queries.write_text(json.dumps({"id": "1", "text": "red", "targets": ["green0.png"]}))
+    refused(tsir("calibrate", queries), "score higher")
+
+
 def test_library_moves_by_backup_and_restore(tsir: Tsir, photos: Path, tmp_path: Path) -> None:
     tsir("load", photos)
-    saved = tsir("backup", tmp_path / "all.tsir")
+    saved = tsir("backup")
     assert saved.exit_code == 0, saved.output
-    restored = tsir("restore", tmp_path / "all.tsir", "--data-dir", tmp_path / "second")
+    assert "6 pictures with their vectors" in saved.output
+    (archive,) = tmp_path.glob("tsir-*.zip")
+    refused(tsir("backup", tmp_path), "is a folder")
+    other_name = archive.rename(tmp_path / "library.tar")
+    restored = tsir("restore", other_name, "--data-dir", tmp_path / "second")
     assert restored.exit_code == 0, restored.output
+    assert "Restored: tsir\n6 pictures" in restored.output
     hits = json.loads(tsir("search", "--text", "red", "--json", "--data-dir", tmp_path / "second").stdout)["hits"]
     assert len(hits) == 6
 
@@ -258,6 +374,13 @@ def test_other_commands_ask_the_server_that_holds_the_library(new_site: Callable
     assert "red1.png" in found.stdout
     over_http = site.http.post("/api/v1/collections/mine/imports", json={"path": str(photos)}, headers={"X-API-Key": "secret"})
     assert over_http.status_code == 403
+    saved = site.run("backup", str(tmp_path / "all.zip"))
+    assert "6 pictures with their vectors" in saved.stdout, saved.stderr
+    assert (tmp_path / "all.zip").stat().st_size > 1000
+    nowhere = site.run("backup", str(tmp_path / "none" / "all.zip"))
+    assert (nowhere.returncode, "cannot be written" in nowhere.stderr, "Traceback" in nowhere.stderr) == (1, True, False)
+    stranger = site.http.post("/api/v1/backups", json={"file": str(tmp_path / "mine.zip")}, headers={"X-API-Key": "secret"})
+    assert (stranger.status_code, stranger.json()["code"]) == (403, "forbidden")
     locked = site.run("check")
     assert locked.returncode == 1
     assert locked.stderr.startswith("tsir: The library in")
@@ -318,7 +441,7 @@ def test_sample_gallery_makes_room_for_ones_own_pictures(new_site: Callable[...,
 
 
 def test_running_server_stops_at_once_while_it_is_watched(new_site: Callable[..., Site], photos: Path) -> None:
-    for number in range(500):
+    for number in range(200):
         Image.new("RGB", (300, 200), (number % 256, number // 2, 9)).save(photos / f"{number:03}.png")
     site = new_site("serve")
     site.start()
@@ -329,4 +452,4 @@ def test_running_server_stops_at_once_while_it_is_watched(new_site: Callable[...
         assert site.end(signal.SIGTERM) == 0
     site.start()
     wait_for(lambda: site.http.get(f"/api/v1/jobs/{job['id']}").json()["state"] == "done", site.log)
-    assert site.http.post("/img/count").json() == 506
+    assert site.http.post("/img/count").json() == 206

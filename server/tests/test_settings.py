@@ -1,4 +1,5 @@
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -44,6 +45,16 @@ def test_roots_and_keys_are_lists(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert settings.roots == (tmp_path, tmp_path / "b")
     assert settings.keys == ("key-1", "key-2")
     assert "key-1" not in repr(settings)
+
+
+def test_roots_may_have_a_colon_in_their_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    odd, plain = tmp_path / "a:b", tmp_path / "c"
+    odd.mkdir()
+    assert fresh(monkeypatch, IMAGE_ROOTS=f"{plain}:{odd}:/d").roots == (plain, odd, Path("/d"))
+    assert fresh(monkeypatch, IMAGE_ROOTS=json.dumps([f"{tmp_path}/x:y", "/d"])).roots == (tmp_path / "x:y", Path("/d"))
+    assert [str(root.name) for root in fresh(monkeypatch, IMAGE_ROOTS="C:\\photos:/d").roots] == ["C:\\photos", "d"]
+    with pytest.raises(ValidationError, match="JSON list"):
+        fresh(monkeypatch, IMAGE_ROOTS='["/a", 5]')
 
 
 def test_impossible_port_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

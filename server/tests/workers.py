@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from xdist.scheduler import LoadScopeScheduling
 
-WAITING = ("tests/library/", "tests/jobs/test_runner.py", "tests/jobs/test_store.py")
-SITE = tuple(f"tests/e2e/test_{name}.py" for name in ("library", "nginx", "search", "viewer"))
+from tests.order import SITE, WAITING
 
 
 class Sharing(LoadScopeScheduling):
@@ -13,6 +14,10 @@ class Sharing(LoadScopeScheduling):
 
     Tests of the library and of jobs go one by one: they mostly wait for servers, which every worker has of its own.
     """
+
+    def __init__(self, config: Any, log: Any = None) -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False  # `long_first` has ordered them
 
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith(SITE):

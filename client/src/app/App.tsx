@@ -3,6 +3,7 @@ import { QueryPanel } from "../query/QueryPanel";
 import { type Ask, requestOf } from "../query/request";
 import { Results } from "../results/Results";
 import { useAnswers } from "../results/useAnswers";
+import { useRemoval } from "../results/useRemoval";
 import { isOver, useJobs } from "../server/jobs";
 import { useLibrary } from "../server/queries";
 import type { Job } from "../server/types";
@@ -12,6 +13,7 @@ import { DropTargets } from "./DropTargets";
 import { Foot } from "./Foot";
 import { KeyDialog } from "./KeyDialog";
 import { LibraryPanel, Viewer } from "./later";
+import { Removed } from "./Removed";
 import { Toast } from "./Toast";
 import { Top } from "./Top";
 import { useFocusKept } from "./useFocusKept";
@@ -34,16 +36,29 @@ export function App({ start }: { start: Beginning }) {
 
   const known = about !== undefined;
   const defaults = library.system?.default_weights;
-  const { text, notText, balance, strengths, like, filter, image } = question;
+  const { text, notText, balance, strengths, likes, filter, sort, collapse, everywhere, image } = question;
   const next = useMemo<Ask | null>(() => {
-    const query = { text, notText, balance, strengths, like, filter };
+    const query = { text, notText, balance, strengths, likes, filter, sort, collapse, everywhere };
     return known ? { collection: current, query, sketch: sketch.blob, image, defaults: defaults ?? {} } : null;
-  }, [known, current, text, notText, balance, strengths, like, filter, sketch.blob, image, defaults]);
+  }, [
+    known,
+    current,
+    text,
+    notText,
+    balance,
+    strengths,
+    likes,
+    filter,
+    sort,
+    collapse,
+    everywhere,
+    sketch.blob,
+    image,
+    defaults,
+  ]);
   // Nothing is asked with the drawing of another question, or without the one that is still becoming a picture.
   const [ask, setAsk] = useState<Ask | null>(null);
-  useEffect(() => {
-    if (sketch.ready) setAsk(next);
-  }, [sketch.ready, next]);
+  if (sketch.ready && ask !== next) setAsk(next); // at once, not a painted page later
   const answers = useAnswers(ask);
   const asked = ask !== null && requestOf(ask) !== null;
 
@@ -65,7 +80,14 @@ export function App({ start }: { start: Beginning }) {
     if (count > 0 && blank) answers.refresh();
   }, [count]);
 
-  const pictures = usePictures(current, question, dispatch, setToast);
+  const addJob = jobs.add;
+  const removal = useRemoval(
+    current,
+    answers,
+    useCallback(() => void refresh(), [refresh]),
+    addJob,
+  );
+  const pictures = usePictures(current, dispatch, setToast);
   useFocusKept();
 
   const addFiles = useCallback((files: readonly File[]): void => {
@@ -75,6 +97,8 @@ export function App({ start }: { start: Beginning }) {
   const open = useCallback((id: number) => dispatch({ type: "view", id }), [dispatch]);
   const close = useCallback(() => leaveViewer(dispatch), [dispatch]);
 
+  const viewed = answers.shown?.pictures.find(({ id }) => id === page.view);
+  const elsewhere = viewed && viewed.collection !== current ? viewed.collection : undefined;
   return (
     <>
       <Top
@@ -91,7 +115,7 @@ export function App({ start }: { start: Beginning }) {
             dispatch={dispatch}
             hasSketch={sketch.blob !== null}
             pictures={pictures}
-            encoder={library.system?.encoder.name}
+            problem={answers.problem}
             say={setToast}
           />
         </div>
@@ -106,6 +130,8 @@ export function App({ start }: { start: Beginning }) {
           onOpen={open}
           onLibrary={() => setPanel(true)}
           onFiles={addFiles}
+          onRemove={removal.remove}
+          say={setToast}
         />
       </main>
       <Foot pictures={answers.shown?.pictures ?? []} />
@@ -113,17 +139,17 @@ export function App({ start }: { start: Beginning }) {
       <Suspense>
         {page.view !== null && (
           <Viewer
-            collection={current}
+            collection={viewed?.collection ?? current}
             id={page.view}
             pictures={answers.shown?.pictures ?? []}
             onMove={open}
             onNearEnd={answers.moreProblem ? ignore : answers.more}
-            onLike={(id) => dispatch({ type: "like", id })}
-            onUnlike={(id) => void pictures.takeStored(id, true)}
-            onRemoved={(id) => {
-              answers.forget(id);
+            onLike={(id) => dispatch({ type: "like", ids: [id], collection: elsewhere })}
+            onUnlike={(id) => pictures.takeStored(id, true)}
+            onPart={(id, box) => dispatch({ type: "like", ids: [id], box, collection: elsewhere })}
+            onRemove={(id) => {
               close();
-              void refresh();
+              removal.remove([id], viewed?.collection);
             }}
             onClose={close}
           />
@@ -137,6 +163,15 @@ export function App({ start }: { start: Beginning }) {
             dropped={dropped}
             onDroppedTaken={() => setDropped(null)}
             onPick={(name) => dispatch({ type: "collection", name })}
+            onMissing={() => {
+              setPanel(false);
+              dispatch({ type: "ask", parts: { text: "", filter: { missing: "true" } } });
+            }}
+            onBack={(job) => {
+              void refresh();
+              answers.again();
+              if (job) jobs.add(job);
+            }}
             onStarted={(job) => {
               void refresh();
               jobs.add(job);
@@ -147,6 +182,7 @@ export function App({ start }: { start: Beginning }) {
       </Suspense>
       <DropTargets collection={current} pictures={pictures} onAdd={addFiles} />
       <KeyDialog />
+      <Removed removal={removal} />
       {toast && <Toast sentence={toast} onGone={() => setToast(null)} />}
     </>
   );

@@ -84,7 +84,7 @@ export function DropTargets({ collection, pictures, onAdd }: Props) {
       const files = [...data.files];
       const [first] = files;
       over();
-      if (load === "result" && use === "search") void pictures.takeStored(Number(data.getData(PICTURE_TYPE)));
+      if (load === "result" && use === "search") pictures.takeStored(Number(data.getData(PICTURE_TYPE)));
       else if (first && use === "search") void pictures.take(first);
       else if (first && use === "add") void droppedFiles(event).then(onAdd);
       else if (load === "address" && use === "search") {

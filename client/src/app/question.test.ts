@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { EMPTY, type Mark } from "../sketch/strokes";
-import { BLANK, parseAddress } from "./address";
+import { BLANK, type Like, parseAddress } from "./address";
 import { addressOf, entryFor, isBlankQuestion, type Page, pageAt, type Step, turn } from "./question";
 
 const mark: Mark = { kind: "pen", size: 7, pressure: false, points: [[1, 2, 0.5]] };
 const start = pageAt(parseAddress("?in=holidays&q=dog&shape=square"));
 const drawn = turn(start, { type: "draw", change: { type: "add", mark } });
 const image = new File(["x"], "cat.jpg");
+const like = (id: number): Like => ({ id, against: false, box: null });
 const marks = (page: Page): readonly Mark[] => page.question.drawing.marks;
 
 describe("the page", () => {
@@ -27,8 +28,8 @@ describe("the page", () => {
   });
 
   it("asks for more like a picture, and for that alone; one undo brings the drawing back", () => {
-    const page = turn(turn(drawn, { type: "view", id: 7 }), { type: "like", id: 7 });
-    expect(addressOf(page)).toEqual({ collection: "holidays", view: null, query: { ...BLANK, like: 7 } });
+    const page = turn(turn(drawn, { type: "view", id: 7 }), { type: "like", ids: [7] });
+    expect(addressOf(page)).toEqual({ collection: "holidays", view: null, query: { ...BLANK, likes: [like(7)] } });
     expect(marks(page)).toEqual([]);
     expect(marks(turn(page, { type: "draw", change: { type: "undo" } }))).toEqual([mark]);
   });
@@ -57,11 +58,19 @@ describe("the page", () => {
   });
 
   it("forgets with a picture how strongly it counted", () => {
-    const strengths = { level: 0.5, like: -1 };
-    const page = turn(start, { type: "ask", parts: { like: 3, strengths } });
+    const strengths = { level: 0.5, image: -1 };
+    const page = turn(start, { type: "ask", parts: { image, strengths } });
     expect(page.question.strengths).toEqual(strengths);
     expect(turn(page, { type: "ask", parts: { text: "cat" } }).question.strengths).toEqual(strengths);
-    expect(turn(page, { type: "ask", parts: { like: 4 } }).question.strengths).toEqual({ level: 0.5 });
+    expect(turn(page, { type: "ask", parts: { image: null } }).question.strengths).toEqual({ level: 0.5 });
+  });
+
+  it("gathers pictures that hits should resemble or not, each once, and parts of them", () => {
+    const box = [0, 0, 0.5, 0.5] as const;
+    const also = (page: Page, wanted: Like): Page => turn(page, { type: "also", like: wanted });
+    const page = [like(3), like(4), { ...like(3), box }, { ...like(4), against: true }].reduce(also, start);
+    expect(page.question.likes).toEqual([like(3), { ...like(4), against: true }, { ...like(3), box }]);
+    expect(page.question.text).toBe("dog");
   });
 
   it("takes no picture of one collection for a picture of another", () => {
@@ -72,7 +81,7 @@ describe("the page", () => {
   it("is as it was when the browser goes back: with the drawing of then, or without one", () => {
     const address = parseAddress("?q=cat");
     const held = { drawing: { ...EMPTY, marks: [mark] }, image };
-    const page = turn(turn(start, { type: "like", id: 7 }), { type: "arrive", address, held });
+    const page = turn(turn(start, { type: "like", ids: [7] }), { type: "arrive", address, held });
     expect(addressOf(page)).toEqual(address);
     expect(page.question).toMatchObject(held);
     expect(marks(turn(drawn, { type: "arrive", address, held: null }))).toEqual([]);
@@ -102,7 +111,9 @@ describe("the history", () => {
 
   it("has an entry for each question of its own, and for the viewer, not for each picture in it", () => {
     const view = (id: number | null): Step => ({ type: "view", id });
-    expect(entries({ type: "like", id: 1 }, { type: "like", id: 2 }, { type: "blank" })).toEqual(Array(3).fill("push"));
+    expect(entries({ type: "like", ids: [1] }, { type: "like", ids: [2] }, { type: "blank" })).toEqual(
+      Array(3).fill("push"),
+    );
     expect(entries(view(1), view(2), view(null), draw)).toEqual(["push", "replace", "replace", "push"]);
   });
 

@@ -1,7 +1,7 @@
 /** The page as one value, changed in one place: the question, and where one is in the library. No DOM here. */
 
 import { type Change, change, type Drawing, EMPTY, type Mark } from "../sketch/strokes";
-import { type Address, BLANK, type Query, type Strengths } from "./address";
+import { type Address, BLANK, type Box, type Like, MOST_LIKES, type Query, type Strengths } from "./address";
 
 /** All that is asked: the words and filters of the address, and what an address cannot hold. */
 export interface Question extends Query {
@@ -11,7 +11,7 @@ export interface Question extends Query {
 }
 
 /** What of the question was changed last: changes in a row of the same kind are one entry of the history. */
-export type Hand = "words" | "without" | "sheet" | "weights" | "filters" | "pictures" | "whole";
+export type Hand = "words" | "without" | "sheet" | "weights" | "filters" | "order" | "pictures" | "whole";
 
 export interface Page {
   collection: string | null;
@@ -29,8 +29,10 @@ export type Step =
   | { type: "draw"; change: Change }
   /** Changes parts of the question. A picture among them closes the viewer: its answer is what one wants to see. */
   | { type: "ask"; parts: Partial<Omit<Question, "drawing">> }
-  /** A question of its own: what resembles a stored picture. */
-  | { type: "like"; id: number }
+  /** A question of its own: what resembles stored pictures, or a part of one; of another `collection`, where they are of that. */
+  | { type: "like"; ids: readonly number[]; box?: Box; collection?: string | undefined }
+  /** One more stored picture in the question, or one that is there already, as it counts now. */
+  | { type: "also"; like: Like }
   /** What was taken for a photo is a drawing. */
   | { type: "toSheet"; mark: Mark }
   /** What was taken for a drawing, and lies on the sheet, is a photo. */
@@ -60,29 +62,33 @@ export const addressOf = ({ collection, view, question }: Page): Address => {
 };
 
 /** Nothing is asked and nothing is on the sheet. */
-export const isBlankQuestion = ({ text, notText, like, image, filter, drawing }: Question): boolean =>
+export const isBlankQuestion = ({ text, notText, likes, image, filter, drawing }: Question): boolean =>
   text === "" &&
   notText === "" &&
-  like === null &&
+  likes.length === 0 &&
   image === null &&
   drawing.marks.length === 0 &&
   Object.keys(filter).length === 0;
 
 function handOf(parts: Partial<Question>): Hand {
-  if ("image" in parts || "like" in parts) return "pictures";
+  if ("image" in parts || "likes" in parts) return "pictures";
   if ("text" in parts) return "words";
   if ("notText" in parts) return "without";
-  return "filter" in parts ? "filters" : "weights";
+  if ("sort" in parts) return "order";
+  return "filter" in parts || "collapse" in parts || "everywhere" in parts ? "filters" : "weights";
 }
 
 /** A picture that is changed does not inherit how strongly, or against what, the one before counted. */
-function weighedAnew(strengths: Strengths, parts: Partial<Question>): Strengths {
-  const { image, like, ...rest } = strengths;
-  return {
-    ...rest,
-    ...(image !== undefined && !("image" in parts) && { image }),
-    ...(like !== undefined && !("like" in parts) && { like }),
-  };
+function weighedAnew(strengths: Strengths, { image }: Partial<Question>): Strengths {
+  if (image === undefined) return strengths;
+  const { image: _, ...rest } = strengths;
+  return rest;
+}
+
+/** The picture in the place where it, or this part of it, stood before, or behind the others. */
+function withLike(likes: readonly Like[], like: Like): readonly Like[] {
+  const same = (other: Like): boolean => other.id === like.id && String(other.box) === String(like.box);
+  return likes.some(same) ? likes.map((other) => (same(other) ? like : other)) : [...likes, like].slice(-MOST_LIKES);
 }
 
 /** The page after a step. A cleared sheet comes back with one undo. */
@@ -98,13 +104,28 @@ export function turn(page: Page, step: Step): Page {
       return drawing === question.drawing ? page : { ...page, question: { ...question, drawing }, hand: "sheet" };
     }
     case "ask": {
-      const { image, like, strengths = weighedAnew(question.strengths, step.parts) } = step.parts;
-      const shown = image !== undefined || like !== undefined;
+      const { image, strengths = weighedAnew(question.strengths, step.parts) } = step.parts;
+      const shown = image !== undefined;
       const asked = { ...question, ...step.parts, strengths };
       return { ...page, view: shown ? null : page.view, question: asked, hand: handOf(step.parts) };
     }
     case "like":
-      return { ...fresh([], { like: step.id }), view: null };
+      return {
+        ...fresh([], {
+          likes: step.ids.map((id) => ({ id, against: false, box: step.box ?? null })),
+          collapse: question.collapse,
+          everywhere: question.everywhere,
+        }),
+        ...(step.collection !== undefined && { collection: step.collection }),
+        view: null,
+      };
+    case "also":
+      return {
+        ...page,
+        view: null,
+        question: { ...question, likes: withLike(question.likes, step.like) },
+        hand: "pictures",
+      };
     case "toSheet": {
       const drawing = change(question.drawing, { type: "add", mark: step.mark });
       return { ...page, question: { ...question, drawing, image: null }, hand: "pictures" };
@@ -134,7 +155,7 @@ export function turn(page: Page, step: Step): Page {
     case "view":
       return { ...page, view: step.id, hand: null };
     case "collection": // the ids of another collection mean other pictures
-      return { collection: step.name, view: null, question: { ...question, like: null }, hand: "whole" };
+      return { collection: step.name, view: null, question: { ...question, likes: [] }, hand: "whole" };
     case "arrive": {
       const { collection, view, query } = step.address;
       const held = step.held ?? { drawing: EMPTY, image: null };

@@ -1,8 +1,8 @@
 import { type Dispatch, useEffect, useReducer, useRef } from "react";
 import { fromLetters, toLetters } from "../sketch/link";
-import { EMPTY } from "../sketch/strokes";
+import { EMPTY, type Mark } from "../sketch/strokes";
 import { type Address, formatAddress, parseAddress } from "./address";
-import { keep, newName, recall } from "./entries";
+import { keep, keepOnLeaving, newName, recall } from "./entries";
 import { addressOf, entryFor, type Held, type Page, pageAt, type Step, turn } from "./question";
 import { forgetScroll, scrollBack } from "./scrolling";
 
@@ -19,6 +19,7 @@ interface State {
 const SKETCH = "sketch="; // what the address' fragment begins with
 const PLACE = "tsir.place"; // entry and scroll of a page that is reloaded
 const SCROLL_PAUSE_MS = 150;
+const LINK_PAUSE_MS = 300; // a stroke's answer goes first
 
 const stateOf = (value: unknown): Partial<State> => (typeof value === "object" && value !== null ? value : {});
 const present = (): Partial<State> => stateOf(window.history.state);
@@ -51,6 +52,14 @@ function write(kind: "push" | "replace", state: State, url: string): void {
   } catch {
     // Safari allows a hundred changes in half a minute.
   }
+}
+
+/** The page's address with this drawing. */
+export async function linkOf(marks: readonly Mark[]): Promise<string> {
+  const letters = await toLetters(marks);
+  const url = new URL(window.location.href);
+  url.hash = letters && SKETCH + letters;
+  return url.href;
 }
 
 function saveScroll(): void {
@@ -107,15 +116,15 @@ export function usePage([address, kept]: Beginning): [Page, Dispatch<Step>] {
   const { marks } = page.question.drawing;
   useEffect(() => {
     let current = true;
-    void toLetters(marks).then((letters) => {
-      const hash = letters && `#${SKETCH}${letters}`;
-      if (!current || hash === window.location.hash) return;
-      const { pathname, search } = window.location;
+    const later = setTimeout(async () => {
+      const url = await linkOf(marks);
+      if (!current || url === window.location.href) return;
       const { name = newName(), pushed = false, scroll = 0 } = present();
-      write("replace", { name, pushed, scroll }, pathname + search + hash);
-    });
+      write("replace", { name, pushed, scroll }, url);
+    }, LINK_PAUSE_MS);
     return () => {
       current = false;
+      clearTimeout(later);
     };
   }, [marks]);
 
@@ -138,6 +147,7 @@ export function usePage([address, kept]: Beginning): [Page, Dispatch<Step>] {
     };
   }, []);
 
+  useEffect(keepOnLeaving, []);
   useScrollBack();
   return [page, dispatch];
 }

@@ -1,16 +1,15 @@
 import { type Dispatch, useCallback, useEffect, useMemo, useState } from "react";
 import { useSpeech } from "../i18n";
 import { baseName } from "../i18n/format";
-import { api, storedAt } from "../server/client";
+import { storedAt } from "../server/client";
 import { fileOf, kindOfFile, pictureMark, smallPhoto } from "../sketch/render";
 import type { Mark, Pasted } from "../sketch/strokes";
-import type { Question, Step } from "./question";
+import type { Step } from "./question";
 
 /** What a dragged result carries: its id. */
 export const PICTURE_TYPE = "application/x-tsir-picture";
 
 const SERVER_ONLY = /\.(heic|heif|tiff?|jxl|avif)$/i; // photos that the server reads and not every browser
-const AGAINST = -0.5; // as the server weighs "without"
 
 export interface Pictures {
   /** The photo or drawing that the page last told apart by itself: it may be wrong. */
@@ -22,7 +21,7 @@ export interface Pictures {
   /** The picture at an address, as far as the browser may read it. */
   takeAddress: (address: string) => Promise<void>;
   /** A picture of the library as part of the question: like it, or not like it. */
-  takeStored: (id: number, against?: boolean) => Promise<void>;
+  takeStored: (id: number, against?: boolean) => void;
   /** What was taken for a photo is a drawing. */
   toSheet: (file: File) => Promise<void>;
   /** What was taken for a drawing, and lies on the sheet, is a photo. */
@@ -46,14 +45,8 @@ export function addressIn(data: DataTransfer): string | null {
 }
 
 /** All ways in which pictures become part of the question; `say` tells the user a sentence. */
-export function usePictures(
-  collection: string,
-  question: Question,
-  dispatch: Dispatch<Step>,
-  say: (sentence: string) => void,
-): Pictures {
+export function usePictures(collection: string, dispatch: Dispatch<Step>, say: (sentence: string) => void): Pictures {
   const { t } = useSpeech();
-  const { like, strengths } = question;
   const [guessed, setGuessed] = useState<File | Mark | null>(null);
 
   const takePhoto = useCallback(
@@ -81,22 +74,8 @@ export function usePictures(
   );
 
   const takeStored = useCallback(
-    async (id: number, against = false) => {
-      const factor = against ? AGAINST : 1;
-      if (like === null || like === id) {
-        dispatch({ type: "ask", parts: { like: id, strengths: { ...strengths, like: factor } } });
-        return;
-      }
-      // The API takes one picture by its id: another one is sent as a file.
-      try {
-        const image = await api.picture(collection, id);
-        const named = new File([image], baseName((await api.image(collection, id)).path), { type: image.type });
-        dispatch({ type: "ask", parts: { image: named, strengths: { ...strengths, image: factor } } });
-      } catch {
-        say(t("pictures.gone"));
-      }
-    },
-    [collection, like, strengths, dispatch, say, t],
+    (id: number, against = false) => dispatch({ type: "also", like: { id, against, box: null } }),
+    [dispatch],
   );
 
   const takeAddress = useCallback(

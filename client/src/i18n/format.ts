@@ -50,8 +50,9 @@ export function cameraDate(iso: string): string {
   );
 }
 
-/** A day ("2024-05-03") or a month ("2024-05") as a heading. */
+/** A day ("2024-05-03") or a month ("2024-05") as a heading; "" where none is known. */
 export function calendar(key: string, by: "day" | "month"): string {
+  if (key === "") return spoken().t("gallery.undated");
   const when = new Date(by === "day" ? key : `${key}-01`);
   if (Number.isNaN(when.getTime())) return key;
   const written = new Intl.DateTimeFormat(spoken().locale, {

@@ -15,6 +15,11 @@ export interface Catalogue {
   problems: Readonly<Record<string, string>>;
 }
 
+/** Whether there are words of this page's for something that the server names. */
+export const has = (key: string): key is Plain => key in en;
+/** Keys of messages in which nothing is filled in. */
+type Plain = { [K in Key]: [Filled<K>] extends [never] ? K : never }[Key];
+
 type Names<Text> = Text extends `${string}{${infer Name}}${infer Rest}` ? Name | Names<Rest> : never;
 type Text<M> = M extends string ? M : M extends { other: infer Other } ? Other : never;
 type Filled<K extends Key> = Names<Text<(typeof en)[K]>>;

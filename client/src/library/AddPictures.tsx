@@ -10,6 +10,7 @@ import { Button } from "../ui/Button";
 import { Field } from "../ui/Field";
 import { Notice } from "../ui/Notice";
 import styles from "./AddPictures.module.css";
+import { Folders } from "./Folders";
 import { droppedFiles, pictures } from "./folders";
 import { parcels } from "./parcels";
 
@@ -35,6 +36,7 @@ export function AddPictures({ collection, system, dropped, onDroppedTaken, onSta
   const roots = system?.import_roots ?? [];
   const [chosen, setChosen] = useState<Way | null>(null);
   const [path, setPath] = useState<string | null>(null);
+  const [browsed, setBrowsed] = useState<string | null>(null);
   const [addresses, setAddresses] = useState("");
   const [busy, setBusy] = useState(false);
   const [sent, setSent] = useState(0);
@@ -139,6 +141,16 @@ export function AddPictures({ collection, system, dropped, onDroppedTaken, onSta
                 <option key={root} value={root} />
               ))}
             </datalist>
+            {roots.length > 0 && (
+              <Folders
+                at={browsed ?? (roots.length === 1 ? (roots[0] ?? null) : null)}
+                several={roots.length > 1}
+                onGo={(next) => {
+                  setBrowsed(next);
+                  if (next !== null) setPath(next);
+                }}
+              />
+            )}
             <p className="hint">
               {roots.length > 0 ? t("add.folder.allowed", { folders: list(roots) }) : t("add.folder.none")}
             </p>

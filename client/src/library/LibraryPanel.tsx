@@ -1,6 +1,8 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { X } from "lucide-react";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { useSpeech } from "../i18n";
+import { api } from "../server/client";
 import type { Jobs } from "../server/jobs";
 import { asProblem, type Problem } from "../server/problem";
 import type { Library } from "../server/queries";
@@ -12,6 +14,7 @@ import { AddPictures } from "./AddPictures";
 import { Collections } from "./Collections";
 import { JobCard } from "./JobCard";
 import styles from "./LibraryPanel.module.css";
+import { Trash } from "./Trash";
 
 const RECENT = 3; // imports that are listed at once
 const EARLIER = 50;
@@ -23,14 +26,31 @@ interface Props {
   dropped: readonly File[] | null;
   onDroppedTaken: () => void;
   onPick: (name: string) => void;
+  /** The pictures whose files are not there are wanted on the page. */
+  onMissing: () => void;
+  /** Pictures came back from the trash, with what encodes them again. */
+  onBack: (job: Job | null) => void;
   onStarted: (job: Job) => void;
   onClose: () => void;
 }
 
 /** Everything about the stored pictures as a whole: adding some, imports on their way, the collections. */
-export function LibraryPanel({ library, jobs, dropped, onDroppedTaken, onPick, onStarted, onClose }: Props) {
+export function LibraryPanel({
+  library,
+  jobs,
+  dropped,
+  onDroppedTaken,
+  onPick,
+  onMissing,
+  onBack,
+  onStarted,
+  onClose,
+}: Props) {
   const { t } = useSpeech();
   const { current, system } = library;
+  const client = useQueryClient();
+  // What the server advises changes with the library.
+  useEffect(() => void client.invalidateQueries({ queryKey: ["system"] }), [client]);
   return (
     <Dialog className={styles.drawer} label={t("library")} onClose={onClose}>
       <header className={styles.head}>
@@ -52,17 +72,38 @@ export function LibraryPanel({ library, jobs, dropped, onDroppedTaken, onPick, o
       </section>
 
       {jobs.jobs.length > 0 && <Imports jobs={jobs} current={current} />}
-      <Collections library={library} onPick={onPick} onStarted={onStarted} />
+      <Collections library={library} onPick={onPick} onMissing={onMissing} onStarted={onStarted} />
+      <Trash onBack={onBack} />
 
       {system && (
         <footer className={styles.foot}>
           {t("library.system", { version: system.version, encoder: system.encoder.name, device: system.device })}
+          <SignedIn />
           {system.advice.map((sentence) => (
             <Notice key={sentence}>{sentence}</Notice>
           ))}
         </footer>
       )}
     </Dialog>
+  );
+}
+
+/** What the key that was given allows, and the way out; nothing where no key is needed. */
+function SignedIn() {
+  const { t } = useSpeech();
+  const { data } = useQuery({ queryKey: ["session"], queryFn: api.session, staleTime: 0 });
+  if (data?.by !== "cookie") return null;
+  const leave = async (): Promise<void> => {
+    await api.signOut();
+    window.location.reload(); // what was fetched with the key goes with it
+  };
+  return (
+    <p>
+      {t(data.scope === "read" ? "key.reads" : "key.writes")}{" "}
+      <Button small onClick={() => void leave()}>
+        {t("key.leave")}
+      </Button>
+    </p>
   );
 }
 

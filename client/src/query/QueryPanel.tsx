@@ -2,20 +2,22 @@ import { Image, Link, Minus, Pencil, Search, X } from "lucide-react";
 import { type Dispatch, useCallback, useEffect, useRef, useState } from "react";
 import type { Strengths } from "../app/address";
 import { isBlankQuestion, type Question, type Step } from "../app/question";
+import { linkOf } from "../app/usePage";
 import type { Pictures } from "../app/usePictures";
 import { useSpeech } from "../i18n";
-import { useAccept, useFormats } from "../server/queries";
+import type { Problem } from "../server/problem";
+import { useAccept, useConditions, useFormats } from "../server/queries";
 import { SketchPad } from "../sketch/SketchPad";
 import type { Change, Pasted } from "../sketch/strokes";
 import { IconButton, Pill } from "../ui/Button";
 import { cx } from "../ui/cx";
 import { Balance } from "./Balance";
 import { DrawingChip, FileChip, FilterChip, LikeChip } from "./chips";
-import { conditions, Filters } from "./Filters";
+import { inWords } from "./conditions";
+import { Filters } from "./Filters";
 import styles from "./QueryPanel.module.css";
 import { Recents } from "./Recents";
 import { StrengthButton } from "./Strength";
-import { isForeignToEnglish } from "./script";
 import { useDock } from "./useDock";
 import { type Pair, pairOf, withPair } from "./weights";
 
@@ -25,22 +27,24 @@ interface Props {
   dispatch: Dispatch<Step>;
   hasSketch: boolean;
   pictures: Pictures;
-  /** Name of the encoder that reads the words, once it is known. */
-  encoder: string | undefined;
+  /** Why the question has no answer. */
+  problem: Problem | null;
   /** Tells the user a sentence. */
   say: (sentence: string) => void;
 }
 
 /** Everything that is asked, as one bar of ingredients: the sheet, the words, the pictures, the filters. */
-export function QueryPanel({ collection, question, dispatch, hasSketch, pictures, encoder, say }: Props) {
-  const { t } = useSpeech();
+export function QueryPanel({ collection, question, dispatch, hasSketch, pictures, problem, say }: Props) {
+  const { t, explain } = useSpeech();
   const formats = useFormats();
+  const conditions = useConditions();
   const accept = useAccept();
-  const { text, notText, balance, image, like, filter, drawing, strengths } = question;
+  const { text, notText, balance, image, likes, filter, collapse, everywhere, drawing, strengths } = question;
   const [without, setWithout] = useState(notText !== "");
   const words = useRef<HTMLInputElement>(null);
   const chooser = useRef<HTMLInputElement>(null);
-  const dock = useDock();
+  // A page that begins with an answer, and without a drawing, shows the answer.
+  const dock = useDock(() => drawing.marks.length === 0 && (text !== "" || likes.length > 0 || image !== null));
   const draw = useCallback((change: Change) => dispatch({ type: "draw", change }), [dispatch]);
   const ask = (parts: Partial<Omit<Question, "drawing">>): void => dispatch({ type: "ask", parts });
   const rest = (): void => dispatch({ type: "rest" });
@@ -58,7 +62,7 @@ export function QueryPanel({ collection, question, dispatch, hasSketch, pictures
 
   const said = text.trim() !== "";
   const blank = isBlankQuestion(question);
-  const many = [hasSketch, said, notText.trim() !== "", image !== null, like !== null].filter(Boolean).length > 1;
+  const many = [hasSketch, said, notText.trim() !== "", image !== null, ...likes].filter(Boolean).length > 1;
   const both = said && hasSketch;
   const pair = pairOf(question, both);
   const picture = drawing.marks.findLast((mark): mark is Pasted => mark.kind === "picture");
@@ -70,8 +74,8 @@ export function QueryPanel({ collection, question, dispatch, hasSketch, pictures
   };
 
   const share = async (): Promise<void> => {
-    const url = window.location.href;
     try {
+      const url = await linkOf(drawing.marks);
       if (navigator.share && window.matchMedia("(pointer: coarse)").matches) await navigator.share({ url });
       else {
         await navigator.clipboard.writeText(url);
@@ -113,6 +117,7 @@ export function QueryPanel({ collection, question, dispatch, hasSketch, pictures
               inputMode="search"
               enterKeyHint="search"
               aria-label={t("query.words")}
+              {...(problem?.word && { "aria-invalid": true, "aria-describedby": "words-problem" })}
               placeholder={t("query.words.hint")}
               title={t("query.words.key")}
               maxLength={2000}
@@ -143,12 +148,7 @@ export function QueryPanel({ collection, question, dispatch, hasSketch, pictures
               </IconButton>
             )}
           </div>
-          {encoder === "lite" && isForeignToEnglish(text) && (
-            <p className={styles.foreign} role="status">
-              {t("query.foreign")}
-            </p>
-          )}
-
+          {problem?.word && <Unreadable text={text} word={problem.word} sentence={explain(problem)} />}
           {(without || notText) && (
             <div className={cx(styles.line, styles.slim)}>
               <Minus />
@@ -184,7 +184,12 @@ export function QueryPanel({ collection, question, dispatch, hasSketch, pictures
             </div>
           )}
 
-          {((hasSketch && (many || picture)) || image || like !== null || Object.keys(filter).length > 0) && (
+          {((hasSketch && (many || picture)) ||
+            image ||
+            likes.length > 0 ||
+            collapse ||
+            everywhere ||
+            Object.keys(filter).length > 0) && (
             <div className={styles.chips}>
               {hasSketch && (many || picture) && (
                 <DrawingChip
@@ -213,23 +218,30 @@ export function QueryPanel({ collection, question, dispatch, hasSketch, pictures
               {picture && pictures.guessed === picture && (
                 <Pill onClick={() => void pictures.toPhoto(picture)}>{t("pictures.to.photo")}</Pill>
               )}
-              {like !== null && (
-                <LikeChip
-                  collection={collection}
-                  id={like}
-                  factor={strengths.like ?? 1}
-                  many={many}
-                  onFactor={(factor) => weigh({ like: factor })}
-                  onDrop={() => ask({ like: null })}
-                />
-              )}
-              {conditions(filter, formats, t).map((condition) => (
+              {likes.map((like) => {
+                const kind = like.against ? "notLike" : "like";
+                return (
+                  <LikeChip
+                    key={`${like.id} ${like.box}`}
+                    collection={collection}
+                    like={like}
+                    factor={strengths[kind] ?? 1}
+                    many={many}
+                    onFactor={(factor) => weigh({ [kind]: factor })}
+                    onAgainst={(against) => dispatch({ type: "also", like: { ...like, against } })}
+                    onDrop={() => ask({ likes: likes.filter((other) => other !== like) })}
+                  />
+                );
+              })}
+              {inWords(filter, conditions, formats, t).map((condition) => (
                 <FilterChip
                   key={condition.words}
                   label={condition.words}
                   onDrop={() => ask({ filter: condition.without })}
                 />
               ))}
+              {everywhere && <FilterChip label={t("where.all")} onDrop={() => ask({ everywhere: false })} />}
+              {collapse && <FilterChip label={t(`stack.${collapse}`)} onDrop={() => ask({ collapse: null })} />}
             </div>
           )}
 
@@ -242,7 +254,13 @@ export function QueryPanel({ collection, question, dispatch, hasSketch, pictures
             <Pill onClick={() => chooser.current?.click()}>
               <Image /> {t("query.similar")}
             </Pill>
-            <Filters filter={filter} onChange={(next) => ask({ filter: next })} />
+            <Filters
+              collection={collection}
+              filter={filter}
+              collapse={collapse}
+              everywhere={everywhere}
+              onChange={ask}
+            />
             {!blank && (
               <IconButton tiny label={t("share")} className={styles.share} onClick={() => void share()}>
                 <Link />
@@ -267,5 +285,24 @@ export function QueryPanel({ collection, question, dispatch, hasSketch, pictures
         </div>
       </form>
     </search>
+  );
+}
+
+/** The words with the one that cannot be read marked, and why. */
+function Unreadable({ text, word, sentence }: { text: string; word: NonNullable<Problem["word"]>; sentence: string }) {
+  const { position, length } = word;
+  const letters = [...text]; // the server counts characters, not UTF-16's units
+  const [before, marked, after] = [[0, position], [position, position + length], [position + length]].map(
+    ([from, to]) => letters.slice(from, to).join(""),
+  );
+  return (
+    <p id="words-problem" className={styles.unreadable} role="alert">
+      <span aria-hidden="true">
+        {before}
+        <mark>{marked}</mark>
+        {after}
+      </span>
+      {sentence}
+    </p>
   );
 }

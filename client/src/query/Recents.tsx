@@ -42,7 +42,7 @@ export function Recents({ collection, dispatch }: { collection: string; dispatch
           const drawn = drawing.marks.length > 0;
           const pasted = drawing.marks.find((mark) => mark.kind === "picture");
           const words = [query.text, query.notText && `− ${query.notText}`].filter(Boolean).join(" ");
-          const label = [drawn && t("part.sketch"), (image || query.like !== null) && t("part.image"), words];
+          const label = [drawn && t("part.sketch"), (image || query.likes.length > 0) && t("part.image"), words];
           return (
             <li key={name}>
               <button
@@ -51,7 +51,7 @@ export function Recents({ collection, dispatch }: { collection: string; dispatch
                 onClick={() => dispatch({ type: "repeat", query, held: { drawing, image } })}
               >
                 {pasted ? <img src={pasted.src} alt="" /> : drawn && <MiniSketch marks={drawing.marks} />}
-                {(image || query.like !== null) && <Image />}
+                {(image || query.likes.length > 0) && <Image />}
                 {words && <span>{words}</span>}
               </button>
             </li>

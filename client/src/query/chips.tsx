@@ -1,5 +1,6 @@
 import { Image, X } from "lucide-react";
-import { type ReactNode, useEffect, useState } from "react";
+import { type ReactNode, useEffect, useId, useState } from "react";
+import type { Box, Like } from "../app/address";
 import { useSpeech } from "../i18n";
 import { percent } from "../i18n/format";
 import { address } from "../server/client";
@@ -12,8 +13,10 @@ import { Popover } from "../ui/Popover";
 import styles from "./chips.module.css";
 import { Strength } from "./Strength";
 
+const AGAINST = -0.5; // as the server weighs "without"
+
 interface Weighed {
-  /** Factor on the server's own weight; below zero: not like this. */
+  /** Factor on the server's own weight; of a picture file below zero: not like this. */
   factor: number;
   /** Whether there are other parts, against which this one is weighed. */
   many: boolean;
@@ -42,7 +45,7 @@ export function DrawingChip({
 }
 
 /** A picture file in the question. */
-export function FileChip({ file, onSheet, ...weighed }: Weighed & { file: File; onSheet: () => void }) {
+export function FileChip({ file, onSheet, factor, onFactor, ...rest }: Weighed & { file: File; onSheet: () => void }) {
   const { t } = useSpeech();
   const [source, setSource] = useState<string | null>(null);
   const [broken, setBroken] = useState(false);
@@ -52,11 +55,21 @@ export function FileChip({ file, onSheet, ...weighed }: Weighed & { file: File; 
     setBroken(false);
     return () => URL.revokeObjectURL(url);
   }, [file]);
-  const against = weighed.factor < 0;
+  const against = factor < 0;
   const label = t(against ? "query.unlike.to" : "query.similar.to", { name: file.name });
   const face = source && !broken ? <img src={source} alt="" onError={() => setBroken(true)} /> : <Image />;
   return (
-    <Chip face={face} part="image" label={label} signed {...weighed}>
+    <Chip
+      face={face}
+      part="image"
+      label={label}
+      against={against}
+      onAgainst={(opposite) => onFactor(opposite ? AGAINST : 1)}
+      // Half the strength is what the server gives what pushes away.
+      factor={against ? factor / AGAINST : factor}
+      onFactor={(size) => onFactor(against ? size * AGAINST : size)}
+      {...rest}
+    >
       <Button small onClick={onSheet}>
         {t("pictures.to.drawing")}
       </Button>
@@ -65,12 +78,38 @@ export function FileChip({ file, onSheet, ...weighed }: Weighed & { file: File; 
 }
 
 /** A stored picture in the question; its id may come from the address alone. */
-export function LikeChip({ collection, id, ...weighed }: Weighed & { collection: string; id: number }) {
+export function LikeChip({
+  collection,
+  like,
+  onAgainst,
+  ...weighed
+}: Weighed & { collection: string; like: Like; onAgainst: (against: boolean) => void }) {
   const { t } = useSpeech();
+  const { id, against, box } = like;
   const { picture } = usePicture(collection, id);
-  const face = picture ? <img src={address(picture.thumbnail_url, { size: "small" })} alt="" /> : <Image />;
-  const label = t(weighed.factor < 0 ? "query.unlike" : "query.like");
-  return <Chip face={face} part="like" label={label} signed {...weighed} />;
+  const source = picture && address(picture.thumbnail_url, { size: "small" });
+  const face = !source ? <Image /> : box ? <Cutting source={source} box={box} /> : <img src={source} alt="" />;
+  const label = t(box ? (against ? "query.unlike.part" : "query.like.part") : against ? "query.unlike" : "query.like");
+  return <Chip face={face} part="like" label={label} against={against} onAgainst={onAgainst} {...weighed} />;
+}
+
+/** What a box shows of a picture. */
+function Cutting({ source, box: [x0, y0, x1, y1] }: { source: string; box: Box }) {
+  const [width, height] = [x1 - x0, y1 - y0];
+  return (
+    <span className={styles.cutting}>
+      <img
+        src={source}
+        alt=""
+        style={{
+          width: `${100 / width}%`,
+          height: `${100 / height}%`,
+          left: `${(-100 * x0) / width}%`,
+          top: `${(-100 * y0) / height}%`,
+        }}
+      />
+    </span>
+  );
 }
 
 /** A condition that hits must fulfil. */
@@ -90,14 +129,15 @@ interface ChipProps extends Weighed {
   face: ReactNode;
   part: "sketch" | "image" | "like";
   label: string;
-  /** Whether it may be turned into its opposite. */
-  signed?: boolean;
+  /** Whether hits should not be like it; not given where nobody may ask that. */
+  against?: boolean;
+  onAgainst?: (against: boolean) => void;
   children?: ReactNode;
 }
 
-function Chip({ face, part, label, signed = false, factor, many, onFactor, onDrop, children }: ChipProps) {
+function Chip({ face, part, label, against = false, onAgainst, factor, many, onFactor, onDrop, children }: ChipProps) {
   const { t } = useSpeech();
-  const against = factor < 0;
+  const name = useId();
   return (
     <span className={cx(styles.chip, against && styles.against)} data-ingredient={part}>
       <Popover
@@ -107,29 +147,22 @@ function Chip({ face, part, label, signed = false, factor, many, onFactor, onDro
           <button type="button" className={styles.face} {...trigger}>
             {face}
             <span className={styles.label}>{label}</span>
-            {many && Math.abs(factor) !== 1 && !(against && factor === -0.5) && (
-              <span className={styles.factor}>{percent(Math.abs(factor) + 1e-6)}</span>
-            )}
+            {many && factor !== 1 && <span className={styles.factor}>{percent(factor + 1e-6)}</span>}
           </button>
         )}
       >
-        {signed && (
+        {onAgainst && (
           <fieldset className={styles.sign}>
             <legend className="visually-hidden">{label}</legend>
             {([false, true] as const).map((opposite) => (
               <label key={String(opposite)}>
-                <input
-                  type="radio"
-                  name={`sign-${part}`}
-                  checked={against === opposite}
-                  onChange={() => onFactor(opposite ? -0.5 : 1)}
-                />
+                <input type="radio" name={name} checked={against === opposite} onChange={() => onAgainst(opposite)} />
                 <span>{t(opposite ? "query.unlike.this" : "query.like.this")}</span>
               </label>
             ))}
           </fieldset>
         )}
-        {many || signed ? <Strength factor={factor} part={label} onChange={onFactor} /> : null}
+        {many || onAgainst ? <Strength factor={factor} part={label} onChange={onFactor} /> : null}
         {children}
       </Popover>
       <IconButton tiny label={t("query.drop", { part: label })} onClick={onDrop}>

@@ -13,11 +13,11 @@ interface Dock {
   type: () => void;
 }
 
-/** On a narrow screen the query is docked below the pictures: it gets small when those are scrolled, and grows when it is touched. */
-export function useDock(): Dock {
+/** `begin`: whether it begins small. On a narrow screen the query is docked below the pictures: it gets small when those are scrolled, and grows when it is touched. */
+export function useDock(begin: () => boolean): Dock {
   const panel = useRef<HTMLFormElement>(null);
   const [narrow, setNarrow] = useState(() => window.matchMedia(NARROW).matches);
-  const [shrunk, setShrunk] = useState(false);
+  const [shrunk, setShrunk] = useState(begin);
   const small = narrow && shrunk;
 
   useEffect(() => {

@@ -34,6 +34,8 @@ interface Props {
   selection: Selection;
   /** The picture that the viewer shows. */
   viewed: number | null;
+  /** The collection on screen: pictures of others say where they are. */
+  home: string;
   onOpen: (id: number) => void;
 }
 
@@ -41,9 +43,9 @@ interface Props {
  * All pictures of the answer, in its order. A picture keeps its node while it stays in the answer and in sight, wherever it moves; far off
  * the window it has none. Arrow keys walk in two dimensions; Tab reaches one tile, the last that was gone to.
  */
-export function Grid({ answers, shown, layout, width, loading, selection, viewed, onOpen }: Props) {
+export function Grid({ answers, shown, layout, width, loading, selection, viewed, home, onOpen }: Props) {
   const { t, explain } = useSpeech();
-  const { outdated, hasMore, moreBusy, moreProblem, more } = answers;
+  const { outdated, hasMore, moreBusy, moreProblem, more, unfolded, unfold } = answers;
   const waiting = shown !== answers.shown; // the answer is there, its thumbnails are not: the list's end means nothing yet
   const list = useRef<HTMLUListElement>(null);
   const gone = useRef<HTMLDivElement>(null);
@@ -174,6 +176,7 @@ export function Grid({ answers, shown, layout, width, loading, selection, viewed
     open: (id) => latest.current.onOpen(id),
     choose: (id, range) => latest.current.choose(id, range),
     keys: (event, id) => latest.current.keys(event, id),
+    unfold,
     focus: setEntry,
   }));
 
@@ -200,6 +203,8 @@ export function Grid({ answers, shown, layout, width, loading, selection, viewed
                 best={best}
                 entry={place.index === entryAt}
                 chosen={chosen.has(place.item.id)}
+                home={home}
+                unfolded={unfolded.has(place.item.id)}
                 choosing={chosen.size > 0}
                 actions={actions}
               />

@@ -4,6 +4,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { Folder } from "lucide-react";
 import { useRef } from "react";
 import { useSpeech } from "../i18n";
+import { pictures } from "../i18n/format";
 import { offerKey } from "../server/key";
 import type { Problem } from "../server/problem";
 import { useAccept } from "../server/queries";
@@ -13,18 +14,20 @@ import { Button } from "../ui/Button";
 import { cx } from "../ui/cx";
 import styles from "./States.module.css";
 
-export function Nothing({ asked }: { asked: boolean }) {
+export function Nothing({ asked, filtered }: { asked: boolean; filtered: boolean }) {
   const { t } = useSpeech();
+  const found = asked || filtered;
   return (
     <div className={styles.empty}>
-      <h2>{t(asked ? "nothing.found" : "nothing.yet")}</h2>
-      <p>{t(asked ? "nothing.found.more" : "nothing.yet.more")}</p>
+      <h2>{t(found ? "nothing.found" : "nothing.yet")}</h2>
+      <p>{t(asked ? "nothing.found.more" : filtered ? "nothing.filtered" : "nothing.yet.more")}</p>
     </div>
   );
 }
 
-/** `waiting`: the page tries again without being told to. */
-export function Trouble({ problem, waiting, onAgain }: { problem: Problem; waiting: boolean; onAgain?: () => void }) {
+/** `waiting`: the page tries again without being told to. `onReencode`: where the collection can be encoded again, which would help. */
+export function Trouble(props: { problem: Problem; waiting: boolean; onAgain?: () => void; onReencode?: () => void }) {
+  const { problem, waiting, onAgain, onReencode } = props;
   const { t, explain } = useSpeech();
   if (problem.status === 401) return <Locked problem={problem} />;
   return (
@@ -32,7 +35,14 @@ export function Trouble({ problem, waiting, onAgain }: { problem: Problem; waiti
       <h2>{t("trouble")}</h2>
       <p>{explain(problem)}</p>
       {waiting && <p>{t("trouble.waiting")}</p>}
-      {onAgain && <Button onClick={onAgain}>{t("trouble.again")}</Button>}
+      <div className="actions">
+        {onAgain && <Button onClick={onAgain}>{t("trouble.again")}</Button>}
+        {onReencode && (
+          <Button look="primary" onClick={onReencode}>
+            {t("collections.reencode")}
+          </Button>
+        )}
+      </div>
     </div>
   );
 }
@@ -52,6 +62,18 @@ function Locked({ problem }: { problem: Problem }) {
       <Button look="primary" onClick={() => void offer()}>
         {t("key.ask")}
       </Button>
+    </div>
+  );
+}
+
+/** All there is has no file now: the library is not empty. */
+export function Away({ missing, onShow }: { missing: number; onShow: () => void }) {
+  const { t } = useSpeech();
+  return (
+    <div className={styles.empty} role="status">
+      <h2>{t("missing.all")}</h2>
+      <p>{t("missing.why", { pictures: pictures(missing) })}</p>
+      <Button onClick={onShow}>{t("missing.show")}</Button>
     </div>
   );
 }

@@ -10,7 +10,8 @@ import { shownAspect } from "./justify";
 import type { Place } from "./layout";
 import { inWords, isHit, PartsBar } from "./Parts";
 import type { Best } from "./reason";
-import { isDecoded } from "./thumbs";
+import { isDecoded, smallUrl } from "./thumbs";
+import { membersOf } from "./useAnswers";
 
 const SMALL = 256; // long side of the small thumbnail, px
 const BLUR = 1.25; // so many pixels of the screen may one of the small thumbnail cover
@@ -18,12 +19,11 @@ const REST_MS = 300; // a tile that is scrolled by asks for no large thumbnail
 const PRESS_MS = 450; // a finger that rests so long chooses
 const STIR = 8; // px that it may stir meanwhile
 
-export const smallUrl = (picture: Picture | Hit): string => address(picture.thumbnail_url, { size: "small" });
-
 export interface TileActions {
   open: (id: number) => void;
   /** `range`: with all between it and the last chosen one. */
   choose: (id: number, range: boolean) => void;
+  unfold: (id: number) => void;
   keys: (event: KeyboardEvent<HTMLButtonElement>, id: number) => void;
   focus: (id: number) => void;
 }
@@ -40,6 +40,9 @@ interface Props {
   /** The one tile that Tab reaches. */
   entry: boolean;
   chosen: boolean;
+  home: string;
+  /** What was collapsed into it is shown, too. */
+  unfolded: boolean;
   /** Some tile is chosen: a press chooses, too. */
   choosing: boolean;
   actions: TileActions;
@@ -111,7 +114,7 @@ function useLongPress(choose: () => void) {
   };
 }
 
-function TilePlain({ place, total, best, entry, chosen, choosing, actions }: Props) {
+function TilePlain({ place, total, best, entry, chosen, home, unfolded, choosing, actions }: Props) {
   const speech = useSpeech();
   const { item: picture, index, left, top, width, height } = place;
   const { id } = picture;
@@ -123,6 +126,7 @@ function TilePlain({ place, total, best, entry, chosen, choosing, actions }: Pro
   const press = useLongPress(() => actions.choose(id, false));
   const name = baseName(picture.path);
   const hit = isHit(picture) ? picture : null;
+  const members = membersOf(picture).length;
   return (
     <li
       className={cx(styles.tile, chosen && styles.chosen, choosing && styles.choosing)}
@@ -179,6 +183,20 @@ function TilePlain({ place, total, best, entry, chosen, choosing, actions }: Pro
       >
         <Check />
       </button>
+      {members > 0 && (
+        <button
+          type="button"
+          className={styles.members}
+          aria-expanded={unfolded}
+          aria-label={speech.t("stack.members", { count: members, name })}
+          tabIndex={entry ? 0 : -1}
+          onClick={() => actions.unfold(id)}
+        >
+          {unfolded ? "−" : `+${members}`}
+        </button>
+      )}
+      {picture.collection !== home && <span className={styles.elsewhere}>{picture.collection}</span>}
+      {picture.missing && <span className={styles.missing}>{speech.t("missing.badge")}</span>}
       {hit && <PartsBar hit={hit} best={best.score} />}
     </li>
   );

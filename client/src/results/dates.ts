@@ -1,5 +1,6 @@
 /** Pictures of a list under the dates that they come by. */
 
+import type { Sort } from "../server/types";
 import type { Section } from "./layout";
 
 interface Dated {
@@ -34,10 +35,15 @@ function runs<T>(items: readonly T[], keyOf: (item: T) => string): { key: string
 }
 
 /**
- * The list, in its own order, cut where the date changes. The list comes in the order of adding: where that is not roughly the order of
- * taking, months would cut it into crumbs, and the days of adding serve.
+ * The list, in its own order, cut where the date changes. Where a list in the order of adding is not roughly in the order of taking,
+ * months would cut it into crumbs, and the days of adding serve.
  */
-export function byDate<T extends Dated>(items: readonly T[], title: (key: string, by: By) => string): Section<T>[] {
+export function byDate<T extends Dated>(
+  items: readonly T[],
+  title: (key: string, by: By) => string,
+  sort: Sort = "imported",
+): Section<T>[] {
+  if (sort === "taken") return byTaking(items, title);
   const months = runs(items, monthOf);
   const crumbs = months.length > 1 && items.length / months.length < RUN;
   const by: By = crumbs || items.every((item) => item.taken_at === null) ? "day" : "month";
@@ -45,6 +51,15 @@ export function byDate<T extends Dated>(items: readonly T[], title: (key: string
   return parts.map(({ key, items: part }) => ({
     title: title(key, by),
     ...(by === "month" && { mark: key.slice(0, 4) }),
+    items: part,
+  }));
+}
+
+/** By the months of taking; what has no date comes last, under no date. */
+function byTaking<T extends Dated>(items: readonly T[], title: (key: string, by: By) => string): Section<T>[] {
+  return runs(items, ({ taken_at }) => taken_at?.slice(0, 7) ?? "").map(({ key, items: part }) => ({
+    title: title(key, "month"),
+    mark: key.slice(0, 4),
     items: part,
   }));
 }

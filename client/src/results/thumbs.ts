@@ -1,9 +1,15 @@
 /** Thumbnails that are fetched and decoded before they are shown, so that nothing flashes. */
 
+import { address } from "../server/client";
+import type { Hit, Picture } from "../server/types";
+
+const FIRST = 12; // pictures of an answer that are in the window, whatever its size
 const KEPT = 400; // decoded thumbnails that are held, 50 MB at most
 
 const images = new Map<string, { image: HTMLImageElement; decoded: Promise<void> }>();
 const decoded = new Set<string>();
+
+export const smallUrl = (picture: Picture | Hit): string => address(picture.thumbnail_url, { size: "small" });
 
 export const isDecoded = (url: string): boolean => decoded.has(url);
 
@@ -43,4 +49,9 @@ export async function ready(urls: readonly string[], patience: number): Promise<
   });
   await Promise.race([Promise.all(missing.map(decode)), over]);
   clearTimeout(timer);
+}
+
+/** Begins to fetch what of an answer is surely seen, while the page still makes its rows of it. */
+export function ahead(pictures: readonly (Hit | Picture)[]): void {
+  for (const picture of pictures.slice(0, FIRST)) void decode(smallUrl(picture));
 }

@@ -1,9 +1,10 @@
 import { type InfiniteData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { type Ask, PAGE, requestOf } from "../query/request";
-import { api } from "../server/client";
+import { useCallback, useEffect, useMemo, useState } from "react";
+import { type Ask, browseOf, PAGE, requestOf } from "../query/request";
+import { api, isLine, type SearchRequest } from "../server/client";
 import { asProblem, type Problem } from "../server/problem";
-import type { Hit, Picture } from "../server/types";
+import type { Filter, Found, Hit, Picture, Sort } from "../server/types";
+import { ahead } from "./thumbs";
 
 const DEBOUNCE_MS = 180; // words and slider; a finished stroke is searched at once
 const RETRY_MS = 4000; // while the server or a store is away
@@ -18,7 +19,12 @@ interface Part {
   kind: "search" | "browse";
   pictures: readonly (Hit | Picture)[];
   next: string | null;
-  tookMs: number | null;
+  /** The order of a list; of hits "imported". */
+  sort: Sort;
+  /** Hits of a lower relevance are less likely; null where nobody can tell, and for lists. */
+  cut: number | null;
+  /** What is to be known of an answer as a whole. */
+  hint: Found["hint"];
 }
 
 export interface Shown {
@@ -26,7 +32,9 @@ export interface Shown {
   question: string;
   kind: "search" | "browse";
   pictures: readonly (Hit | Picture)[];
-  tookMs: number | null;
+  sort: Sort;
+  cut: number | null;
+  hint: Found["hint"];
 }
 
 export interface Answers {
@@ -42,9 +50,22 @@ export interface Answers {
   again: () => void;
   /** The library changed: the same question deserves a fresh answer. */
   refresh: () => void;
-  forget: (id: number) => void;
+  /** Pictures are gone from all answers. */
+  forget: (ids: readonly number[]) => void;
+  /** Hits whose members are shown, too. */
+  unfolded: ReadonlySet<number>;
+  unfold: (id: number) => void;
   /** Pictures that are shown no more, or again, while their removal is not settled. */
   hide: (ids: readonly number[], hidden: boolean) => void;
+}
+
+/** What was collapsed into a hit. */
+export const membersOf = (picture: Hit | Picture): readonly Picture[] => ("members" in picture ? picture.members : []);
+
+function toggled(known: ReadonlySet<number>, id: number): ReadonlySet<number> {
+  const next = new Set(known);
+  if (!next.delete(id)) next.add(id);
+  return next;
 }
 
 const names = new WeakMap<Blob, number>();
@@ -58,10 +79,12 @@ function nameOf(blob: Blob | null): number | null {
   return name;
 }
 
-/** Equal for questions whose answers are equal. Everything that asks for nothing shows the newest pictures. */
+/** Equal for questions whose answers are equal: of searches, and of lists while nothing is asked for. */
 function keyOf(ask: Ask): readonly unknown[] {
   const request = requestOf(ask);
-  const what = request && { ...request, sketch: nameOf(request.sketch), image: nameOf(request.image) };
+  const what = request
+    ? { ...request, sketch: nameOf(request.sketch), image: nameOf(request.image) }
+    : { browse: browseOf(ask) };
   return ["answers", ask.collection, what];
 }
 
@@ -70,41 +93,71 @@ interface From {
   limit: number;
 }
 
+/** The conditions of a line that has no words, where nothing else is asked for: then there is no best, and what fulfils them is listed. */
+async function conditionsOf(request: Omit<SearchRequest, "cursor">, signal: AbortSignal): Promise<Filter | null> {
+  const { text, sketch, image, likes } = request;
+  if (!isLine(text) || sketch || image || likes.some(({ against }) => !against)) return null;
+  const line = await api.line(text, signal);
+  return line.text === "" ? (line.filter as Filter) : null;
+}
+
 async function fetchPart(ask: Ask, { cursor, limit }: From, signal: AbortSignal): Promise<Part> {
   const request = requestOf(ask);
   const question = JSON.stringify(keyOf(ask));
-  if (!request) {
-    const page = await api.images(ask.collection, cursor, limit, signal);
-    return { question, kind: "browse", pictures: page.images, next: page.next, tookMs: null };
+  const conditions = request && (await conditionsOf(request, signal));
+  if (!request || conditions) {
+    const { filter, sort } = browseOf(ask);
+    const page = await api.images(
+      ask.collection,
+      { filter: { ...conditions, ...filter }, sort },
+      cursor,
+      limit,
+      signal,
+    );
+    return {
+      question,
+      kind: "browse",
+      pictures: page.images,
+      next: page.next,
+      sort: ask.query.sort,
+      cut: null,
+      hint: null,
+    };
   }
   const found = await api.search(ask.collection, { ...request, cursor, limit }, signal);
-  const tookMs = Object.values(found.took_ms).reduce((sum, milliseconds) => sum + milliseconds, 0);
-  return { question, kind: "search", pictures: found.hits, next: found.next, tookMs };
+  if (cursor === null) ahead(found.hits);
+  return {
+    question,
+    kind: "search",
+    pictures: found.hits,
+    next: found.next,
+    sort: "imported",
+    cut: found.cut,
+    hint: found.hint,
+  };
 }
 
-/** The question once the user pauses; strokes, pictures and filters do not wait. */
+/** Whether the user writes or moves a slider: then a pause is waited for. Strokes, pictures and filters do not wait. */
+const isTyping = (before: Ask["query"], now: Ask["query"]): boolean =>
+  before.text !== now.text ||
+  before.notText !== now.notText ||
+  before.balance !== now.balance ||
+  before.strengths !== now.strengths;
+
+/** The question once the user pauses. */
 function useSettled(ask: Ask | null): Ask | null {
-  const [settled, settle] = useState(ask);
-  const last = useRef(ask);
+  const [state, setState] = useState({ last: ask, settled: ask });
+  if (state.last !== ask) {
+    const typing = ask && state.last && isTyping(state.last.query, ask.query);
+    setState({ last: ask, settled: typing ? state.settled : ask }); // at once, not a painted page later
+  }
   useEffect(() => {
-    const before = last.current?.query;
-    last.current = ask;
-    const now = ask?.query;
-    const typing =
-      before &&
-      now &&
-      (before.text !== now.text ||
-        before.notText !== now.notText ||
-        before.balance !== now.balance ||
-        (before.strengths !== now.strengths && before.like === now.like));
-    if (!typing) {
-      settle(ask);
-      return;
-    }
-    const pause = setTimeout(() => settle(ask), DEBOUNCE_MS);
+    const settle = (): void =>
+      setState((known) => (known.settled === ask || known.last !== ask ? known : { last: ask, settled: ask }));
+    const pause = setTimeout(settle, DEBOUNCE_MS);
     return () => clearTimeout(pause);
   }, [ask]);
-  return settled;
+  return state.settled;
 }
 
 /** Answers to the current question; an answer to an earlier one is never shown as new. `ask` is null until a collection is known. */
@@ -121,6 +174,9 @@ export function useAnswers(ask: Ask | null): Answers {
       return next;
     });
   }, []);
+
+  const [unfolded, setUnfolded] = useState<ReadonlySet<number>>(new Set());
+  const unfold = useCallback((id: number) => setUnfolded((known) => toggled(known, id)), []);
 
   const query = useInfiniteQuery({
     queryKey: key,
@@ -143,10 +199,13 @@ export function useAnswers(ask: Ask | null): Answers {
     const [first] = data?.pages ?? [];
     if (!data || !first) return null;
     // What arrived between two pages of an answer pushes pictures from one to the next.
-    const pictures = new Map(data.pages.flatMap((part) => part.pictures).map((picture) => [picture.id, picture]));
+    const found = data.pages.flatMap((part) => part.pictures);
+    const all = found.flatMap((one) => (unfolded.has(one.id) ? [one, ...membersOf(one)] : [one]));
+    const pictures = new Map(all.map((picture) => [picture.id, picture]));
     for (const id of hidden) pictures.delete(id);
-    return { question: first.question, kind: first.kind, pictures: [...pictures.values()], tookMs: first.tookMs };
-  }, [data, hidden]);
+    const { question, kind, sort, cut, hint } = first;
+    return { question, kind, pictures: [...pictures.values()], sort, cut, hint };
+  }, [data, hidden, unfolded]);
 
   const waiting = ask !== settled;
   const busy = waiting || (isFetching && !isFetchingNextPage);
@@ -164,11 +223,15 @@ export function useAnswers(ask: Ask | null): Answers {
     [client, collection],
   );
   const forget = useCallback(
-    (id: number) =>
+    (ids: readonly number[]) =>
       void client.setQueriesData<InfiniteData<Part>>({ queryKey: ["answers", collection] }, (known) => {
+        const left = <T extends Picture>(pictures: readonly T[]): T[] => pictures.filter(({ id }) => !ids.includes(id));
         const without = (part: Part): Part => ({
           ...part,
-          pictures: part.pictures.filter((picture) => picture.id !== id),
+          pictures: left(part.pictures).map((one) => ({
+            ...one,
+            ...("members" in one && { members: left(one.members) }),
+          })),
         });
         return known && { ...known, pages: known.pages.map(without) };
       }),
@@ -187,6 +250,8 @@ export function useAnswers(ask: Ask | null): Answers {
     again,
     refresh,
     forget,
+    unfolded,
+    unfold,
     hide,
   };
 }

@@ -1,84 +1,65 @@
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useCallback, useState } from "react";
 import { api } from "../server/client";
 import { asProblem, type Problem } from "../server/problem";
+import type { Job, Removed } from "../server/types";
 import type { Answers } from "./useAnswers";
 
-const UNDO_MS = 7000;
-
-interface Pending {
-  collection: string;
-  ids: readonly number[];
-}
-
 export interface Removal {
-  /** Pictures that are about to go, while that can be undone. */
-  pending: Pending | null;
+  /** What was taken out last, while that can be undone. */
+  gone: Removed | null;
   problem: Problem | null;
-  remove: (ids: readonly number[]) => void;
+  /** `from`: where they are, unless in the collection on screen. */
+  remove: (ids: readonly number[], from?: string) => void;
   undo: () => void;
   dismiss: () => void;
 }
 
-/** Takes pictures out of the library, a while after they were taken off the page: until then nothing has happened. */
-export function useRemoval(collection: string, answers: Answers, onRemoved: () => void): Removal {
-  const { hide, forget } = answers;
-  const [pending, setPending] = useState<Pending | null>(null);
+/** Takes pictures out of the library, at once; the server's trash brings them back. `onJob`: what it has to encode again for that. */
+export function useRemoval(
+  collection: string,
+  { hide, forget, refresh }: Answers,
+  onChange: () => void,
+  onJob: (job: Job) => void,
+): Removal {
+  const [gone, setGone] = useState<Removed | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
-  const waiting = useRef<Pending | null>(null);
-  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
 
-  const take = useCallback((): Pending | null => {
-    clearTimeout(timer.current);
-    const now = waiting.current;
-    waiting.current = null;
-    setPending(null);
-    return now;
-  }, []);
-  const settle = useCallback(async () => {
-    const now = take();
-    if (!now) return;
-    for (const id of now.ids) {
-      try {
-        await api.remove(now.collection, id);
-        forget(id);
-      } catch (error) {
-        const trouble = asProblem(error);
-        if (trouble.status === 404) continue; // somebody else was faster
-        hide([id], false);
-        setProblem(trouble);
-      }
-    }
-    onRemoved();
-  }, [take, forget, hide, onRemoved]);
-
-  const remove = useCallback(
-    (ids: readonly number[]) => {
-      void settle(); // of an earlier removal
-      waiting.current = { collection, ids };
-      setPending(waiting.current);
+  const attempt = useCallback(
+    async (work: () => Promise<void>): Promise<void> => {
       setProblem(null);
-      hide(ids, true);
-      timer.current = setTimeout(() => void settle(), UNDO_MS);
+      try {
+        await work();
+      } catch (error) {
+        setProblem(asProblem(error));
+      }
+      onChange();
     },
-    [collection, hide, settle],
+    [onChange],
+  );
+  const remove = useCallback(
+    (ids: readonly number[], from = collection) => {
+      setGone(null);
+      hide(ids, true);
+      void attempt(async () => {
+        setGone(await api.remove(from, ids));
+        forget(ids);
+      }).then(() => hide(ids, false));
+    },
+    [collection, hide, forget, attempt],
   );
   const undo = useCallback(() => {
-    const now = take();
-    if (now) hide(now.ids, false);
-  }, [take, hide]);
+    const entry = gone?.trash;
+    setGone(null);
+    if (!entry) return;
+    void attempt(async () => {
+      const { job } = await api.restore(entry);
+      refresh();
+      if (job) onJob(job);
+    });
+  }, [gone, refresh, attempt, onJob]);
   const dismiss = useCallback(() => {
+    setGone(null);
     setProblem(null);
-    void settle();
-  }, [settle]);
-
-  // Who leaves the page has not taken it back. All at once: nothing of this page runs after this moment.
-  useEffect(() => {
-    const leave = (): void => {
-      const now = take();
-      for (const id of now?.ids ?? []) void api.remove(now?.collection ?? "", id).catch(() => undefined);
-    };
-    window.addEventListener("pagehide", leave);
-    return () => window.removeEventListener("pagehide", leave);
-  }, [take]);
-  return { pending, problem, remove, undo, dismiss };
+  }, []);
+  return { gone, problem, remove, undo, dismiss };
 }

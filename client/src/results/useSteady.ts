@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "react";
+import { useLayoutEffect, useRef, useState } from "react";
 import { ready } from "./thumbs";
 import type { Shown } from "./useAnswers";
 
@@ -10,14 +10,15 @@ const PATIENCE_MS = 2500; // an answer waits so long for its thumbnails: on a sl
 export function useSteady(latest: Shown | null, urlsOf: (shown: Shown) => readonly string[]): Shown | null {
   const [steady, setSteady] = useState(latest);
   const urls = useRef(urlsOf);
-  useEffect(() => {
+  // Before the page is painted: what is fetched now is shown sooner.
+  useLayoutEffect(() => {
     urls.current = urlsOf;
   });
   const came = useRef(0); // answers in the order of their coming
   const shown = useRef(0); // the youngest of those that were shown
 
   const same = latest !== null && steady?.question === latest.question;
-  useEffect(() => {
+  useLayoutEffect(() => {
     const turn = ++came.current;
     if (latest === null || same) {
       shown.current = turn;

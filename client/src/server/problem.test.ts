@@ -15,7 +15,18 @@ describe("an answer that is an error", () => {
       message: "There is no picture 7.",
       retryAfter: null,
       away: false,
+      word: null,
     });
+  });
+
+  it("points at the word that it is about", () => {
+    const body = JSON.stringify({
+      detail: "“after:soon” is no date.",
+      code: "unreadable_query",
+      position: 4,
+      length: 10,
+    });
+    expect(problemOf(400, body, null).word).toEqual({ position: 4, length: 10 });
   });
 
   it("may come from a server that names no code, or from the reference's routes", () => {

@@ -1,14 +1,16 @@
 /** What the page knows of the server, fetched once and kept: collections, the system, single pictures. */
 
-import { QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
+import { notifyManager, QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback } from "react";
 import { api } from "./client";
 import { asProblem, type Problem } from "./problem";
-import type { Collection, Format, Picture, System } from "./types";
+import type { Collection, Condition, Facets, Format, Picture, System } from "./types";
 
 const FALLBACK = "tsir"; // the server's own default, until it has said otherwise
 const RETRY_MS = 3000; // while the server is away or still starting
 export const EMPTY_MS = 3000; // between looks at an empty library: others may fill it
+
+notifyManager.setScheduler(queueMicrotask); // an answer is shown when it is there, not a timer later
 
 export const queryClient = new QueryClient({
   // A server on this machine answers without any network.
@@ -42,8 +44,13 @@ export function useLibrary(wanted: string | null): Library {
     staleTime: Number.POSITIVE_INFINITY,
     ...persistent,
   });
-  const nameAmong = (collections: readonly Collection[] | undefined): string =>
-    wanted ?? system.data?.default_collection ?? collections?.[0]?.name ?? FALLBACK;
+  const nameAmong = (collections: readonly Collection[] | undefined): string => {
+    const usual = system.data?.default_collection;
+    const first = collections?.[0]?.name;
+    // The default one may have been renamed or dropped.
+    const there = !first || collections?.some((collection) => collection.name === usual);
+    return wanted ?? (there ? usual : first) ?? first ?? FALLBACK;
+  };
   const find = (collections: readonly Collection[] | undefined): Collection | undefined => {
     const name = nameAmong(collections);
     return collections?.find((collection) => collection.name === name);
@@ -69,12 +76,36 @@ export function useLibrary(wanted: string | null): Library {
   };
 }
 
-const NONE: readonly Format[] = [];
+const NONE: readonly never[] = [];
+
+/** What the server is, once it has said. */
+function useSystem(): System | undefined {
+  return useQuery({ queryKey: ["system"], queryFn: api.system, staleTime: Number.POSITIVE_INFINITY }).data;
+}
+
+/** How many collections there are, as far as one knows. */
+export const useCollectionCount = (): number =>
+  useQuery({ queryKey: ["collections"], queryFn: api.collections, enabled: false }).data?.length ?? 0;
 
 /** The picture formats that the server reads; none until it has said. */
-export function useFormats(): readonly Format[] {
-  const { data } = useQuery({ queryKey: ["system"], queryFn: api.system, staleTime: Number.POSITIVE_INFINITY });
-  return data?.formats ?? NONE;
+export const useFormats = (): readonly Format[] => useSystem()?.formats ?? NONE;
+
+/** What pictures can be filtered by; nothing until the server has said. */
+export const useConditions = (): readonly Condition[] => useSystem()?.filters ?? NONE;
+
+/** Folders of the server that may be imported. */
+export const useRoots = (): readonly string[] => useSystem()?.import_roots ?? NONE;
+
+/** Folders, cameras and formats that occur in a collection, the most frequent first. */
+export function useFacets(collection: string): Record<"folders" | "cameras" | "formats", string[]> | null {
+  const { data } = useQuery({
+    queryKey: ["facets", collection],
+    queryFn: ({ signal }) => api.facets(collection, signal),
+    retry: false,
+  });
+  const values = (counts: Facets["folders"]): string[] => counts.flatMap(({ value }) => value ?? []);
+  if (!data) return null;
+  return { folders: values(data.folders), cameras: values(data.cameras), formats: values(data.formats) };
 }
 
 /** What a file chooser offers: pictures, by type and, where the browser knows no type, by ending; zips of them where they are taken, too. */

@@ -153,9 +153,93 @@ export interface paths {
         post?: never;
         /**
          * Drop Collection
-         * @description Delete a collection with its vectors; the files of import folders stay.
+         * @description Delete a collection with its vectors; the files of import folders stay, uploaded files go to the trash.
          */
         delete: operations["drop_collection"];
+        options?: never;
+        head?: never;
+        /**
+         * Rename Collection
+         * @description Give a collection another name; its pictures, vectors and jobs stay. The default one's name is what DEFAULT_TABLE says.
+         */
+        patch: operations["rename_collection"];
+        trace?: never;
+    };
+    "/api/v1/collections/{name}/only-copies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Count Only Copies
+         * @description How many of these pictures (or of all) were uploaded and lie nowhere else: what to say before they are taken out.
+         */
+        post: operations["count_only_copies"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collections/{name}/excluded": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Excluded
+         * @description A page of the pictures that were taken out and lie in folders, newest first: imports leave them out.
+         */
+        get: operations["list_excluded"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collections/{name}/include": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Include Images
+         * @description Bring back pictures (or all) that were taken out and lie in folders. Within TRASH_DAYS the trash does it at once.
+         */
+        post: operations["include_images"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collections/{name}/add": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Images
+         * @description Add pictures of another collection: the same files, and with the same encoder the same vectors. Those it has stay as they are.
+         */
+        post: operations["add_images"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -201,6 +285,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/folders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Folders
+         * @description The folders of the server that may be imported, a level at a time, with what lies in each. For keys that may import.
+         */
+        get: operations["list_folders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/folders/relocate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Relocate Folder
+         * @description A folder was moved: its pictures are known at their new places at once, in all collections. No file is read or touched.
+         */
+        post: operations["relocate_folder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/collections/{name}/imports": {
         parameters: {
             query?: never;
@@ -230,9 +354,29 @@ export interface paths {
         };
         /**
          * List Images
-         * @description A page of pictures, newest first.
+         * @description A page of pictures. What comes, changes or goes meanwhile shifts no page; those without a date are the last.
          */
         get: operations["list_images"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collections/{name}/images/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count Facets
+         * @description How many pictures there are of each year, folder, camera and format.
+         */
+        get: operations["count_facets"];
         put?: never;
         post?: never;
         delete?: never;
@@ -257,9 +401,29 @@ export interface paths {
         post?: never;
         /**
          * Delete Image
-         * @description Take a picture out of the collection; files in import folders stay, uploaded files go.
+         * @description Take a picture out of the collection; a file in a folder stays, and imports leave it out, an uploaded file goes to the trash.
          */
         delete: operations["delete_image"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collections/{name}/images/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove Images
+         * @description Take pictures out of the collection, as one entry of the trash; those that it has not are passed over.
+         */
+        post: operations["remove_images"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -294,12 +458,98 @@ export interface paths {
         };
         /**
          * Read Thumbnail
-         * @description A WebP of at most 256 pixels (small) or a JPEG of at most 768 (large). `?key=` is accepted; a header or a cookie stands in no log.
+         * @description A JPEG of at most 256 pixels (small) or 768 (large); small ones of earlier versions are WebP.
+         *
+         *     `?key=` is accepted; a header or a cookie stands in no log.
          */
         get: operations["read_thumbnail"];
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collections/{name}/duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Duplicates
+         * @description Groups of pictures that are one: at another size, recompressed, cropped a little, mirrored. Of many that takes minutes.
+         */
+        get: operations["list_duplicates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trash": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Trash
+         * @description What was taken out and can come back, the newest first.
+         */
+        get: operations["list_trash"];
+        put?: never;
+        post?: never;
+        /**
+         * Empty Trash
+         * @description Delete everything in the trash for good.
+         */
+        delete: operations["empty_trash"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trash/{id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore Trash
+         * @description Bring an entry back: to its collection, under its old numbers, with its files and dates.
+         */
+        post: operations["restore_trash"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/trash/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete Trash
+         * @description Delete an entry and its files for good.
+         */
+        delete: operations["delete_trash"];
         options?: never;
         head?: never;
         patch?: never;
@@ -312,13 +562,57 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Search By Link
+         * @description Find pictures by an address alone, such as a link.
+         */
+        get: operations["search_by_link"];
         put?: never;
         /**
          * Search Collection
-         * @description Find pictures, best first. At least one of text, sketch, image and like is needed.
+         * @description Find pictures, best first. At least one of query, text, sketch, image and like is needed. As a form, or as JSON.
          */
         post: operations["search_collection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collections/{name}/search/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Search Many
+         * @description Answer up to 256 queries in one call: they are encoded and searched together. One that cannot be used refuses all, and is named.
+         */
+        post: operations["search_many"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Query
+         * @description What a line in the query language asks: words, what is not wanted, conditions. An error tells the place of the word.
+         */
+        get: operations["read_query"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -404,6 +698,26 @@ export interface paths {
         get: operations["watch_job"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Write Backup
+         * @description Write the library to a file of the server's machine; answers when it is whole. Only for `tsir backup` of the same user.
+         */
+        post: operations["write_backup"];
         delete?: never;
         options?: never;
         head?: never;
@@ -555,6 +869,19 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Add
+         * @description Pictures of another collection to add to one.
+         */
+        Add: {
+            /**
+             * From
+             * @description Name of the collection that has them.
+             */
+            from: string;
+            /** Ids */
+            ids: number[];
+        };
+        /**
          * Alive
          * @description The process answers.
          */
@@ -565,58 +892,164 @@ export interface components {
              */
             status: "ok";
         };
+        /**
+         * AnswerOut
+         * @description A page of hits for one of many queries.
+         */
+        AnswerOut: {
+            /** Hits */
+            hits: components["schemas"]["HitOut"][];
+            /**
+             * Next
+             * @description Cursor of the next page; null on the last.
+             */
+            next: string | null;
+            /** Cut */
+            cut: number | null;
+            /** Hint */
+            hint: ("nothing_likely" | "language") | null;
+        };
+        /**
+         * Backup
+         * @description Write the library to one file.
+         */
+        Backup: {
+            /**
+             * File
+             * @description Absolute path of the ZIP to write, on the server's machine.
+             */
+            file: string;
+            /**
+             * Uploads
+             * @description Whether it holds the uploaded pictures, which nobody else has.
+             * @default true
+             */
+            uploads: boolean;
+            /**
+             * Pictures
+             * @description Whether it holds the pictures of imported folders, too.
+             * @default false
+             */
+            pictures: boolean;
+        };
+        /**
+         * BackupOut
+         * @description An archive that was written.
+         */
+        BackupOut: {
+            /** File */
+            file: string;
+            /**
+             * Images
+             * @description Rows, each with its vector.
+             */
+            images: number;
+            /**
+             * Files
+             * @description Pictures that it holds as files.
+             */
+            files: number;
+            /**
+             * Uploads
+             * @description Uploaded pictures that the library has.
+             */
+            uploads: number;
+            /**
+             * Left Out
+             * @description Uploaded pictures that it does not hold.
+             */
+            left_out: number;
+            /**
+             * Said
+             * @description What it holds, for people.
+             */
+            said: string[];
+        };
         /** Body_search_collection */
         Body_search_collection: {
             /**
              * Text
-             * @description What the picture shows.
+             * @description What the picture shows; several texts count together.
              */
-            text?: string | null;
+            text?: string[];
             /**
              * Not Text
              * @description What it does not show.
              */
-            not_text?: string | null;
+            not_text?: string[];
             /**
              * Sketch
              * @description A drawing, dark on white or transparent.
              */
-            sketch?: string | null;
+            sketch?: string;
             /**
              * Image
              * @description A picture that looks like it.
              */
-            image?: string | null;
+            image?: string;
             /**
              * Like
-             * @description Id of a picture of the collection that looks like it.
+             * @description Ids of pictures of the collection that look like it; `7@0.1,0.2,0.5,0.6` is a part of one: left, top, right, bottom.
              */
-            like?: number | null;
+            like?: string[];
+            /**
+             * Not Like
+             * @description Pictures that look unlike it, in the same way.
+             */
+            not_like?: string[];
             /**
              * Weights
              * @description How much each part counts: `{"text": 1, "sketch": 0.5}`.
              */
-            weights?: string | null;
+            weights?: string;
             /**
              * Filter
              * @description Conditions, all of which must hold, as JSON: `{"min_width": 800, "orientation": "landscape"}`.
              */
-            filter?: string | null;
+            filter?: string;
             /**
              * Limit
              * @description Hits per page; TOP_K when missing.
              */
-            limit?: number | null;
+            limit?: number;
             /**
              * Cursor
              * @description `next` of the page before, with the same query.
              */
-            cursor?: string | null;
+            cursor?: string;
             /**
              * Min Score
              * @description Leave out hits below this cosine.
              */
-            min_score?: number | null;
+            min_score?: number;
+            /**
+             * Min Relevance
+             * @description Leave out hits of a lower relevance.
+             */
+            min_relevance?: number;
+            /**
+             * Query
+             * @description A line in the query language: `a dog -people after:2023`.
+             */
+            query?: string;
+            /**
+             * Collapse
+             * @description Make one hit of near-duplicates, or of pictures taken one after the other.
+             * @enum {string}
+             */
+            collapse?: "duplicates" | "bursts";
+            /**
+             * Sort
+             * @description taken, imported: the best hits in the order of time, the newest first.
+             * @default relevance
+             * @enum {string}
+             */
+            sort: "relevance" | "taken" | "imported";
+            /**
+             * Collections
+             * @description Collections that are searched as well, with commas between them; all: all there are. They must be of one encoder.
+             */
+            collections?: string;
         };
         /** Body_search_images */
         Body_search_images: {
@@ -624,17 +1057,17 @@ export interface components {
              * Image
              * @description The sketch.
              */
-            image?: string | null;
+            image?: string;
             /**
              * Text Query
              * @description What the picture shows.
              */
-            text_query?: string | null;
+            text_query?: string;
             /**
              * Topk
              * @description Number of answers; TOP_K when missing.
              */
-            topk?: number | null;
+            topk?: number;
         };
         /** Body_upload_image */
         Body_upload_image: {
@@ -642,7 +1075,25 @@ export interface components {
              * Image
              * @description A picture.
              */
-            image?: string | null;
+            image?: string;
+        };
+        /**
+         * Came
+         * @description Pictures that came into a collection, or back.
+         */
+        Came: {
+            /** Collection */
+            collection: string;
+            /** Pictures */
+            pictures: number;
+            /**
+             * Lost
+             * @description Pictures that could not come: their files are not there any more.
+             * @default 0
+             */
+            lost: number;
+            /** @description What encodes those whose vectors were not at hand; null: all can be found at once. */
+            job: components["schemas"]["JobOut"] | null;
         };
         /**
          * Choice
@@ -685,6 +1136,11 @@ export interface components {
              */
             missing: number;
             /**
+             * Excluded
+             * @description Pictures that were taken out and lie in folders: imports leave them out.
+             */
+            excluded: number;
+            /**
              * State
              * @enum {string}
              */
@@ -702,6 +1158,62 @@ export interface components {
             created_at: string;
         };
         /**
+         * Copies
+         * @description How many pictures would be lost if the uploads were.
+         */
+        Copies: {
+            /**
+             * Pictures
+             * @description Pictures of those asked for that the collection has.
+             */
+            pictures: number;
+            /**
+             * Only Copies
+             * @description Pictures of these whose files lie among the uploads and nowhere else.
+             */
+            only_copies: number;
+        };
+        /**
+         * CountOut
+         * @description How many pictures have a value.
+         */
+        CountOut: {
+            /**
+             * Value
+             * @description null: nothing is known.
+             */
+            value: string | null;
+            /** Count */
+            count: number;
+        };
+        /**
+         * DuplicateGroup
+         * @description Pictures that are one and the same.
+         */
+        DuplicateGroup: {
+            /**
+             * Images
+             * @description Two or more; the best first: it says most of how it was taken, then has most pixels.
+             */
+            images: components["schemas"]["ImageOut"][];
+        };
+        /**
+         * DuplicateList
+         * @description All near-duplicates of a collection.
+         */
+        DuplicateList: {
+            /** Groups */
+            groups: components["schemas"]["DuplicateGroup"][];
+        };
+        /**
+         * Emptied
+         * @description What was deleted for good.
+         */
+        Emptied: {
+            /** Files */
+            files: number;
+        };
+        /**
          * EncoderOut
          * @description Which model made the vectors.
          */
@@ -712,6 +1224,52 @@ export interface components {
             fingerprint: string;
             /** Dim */
             dim: number;
+        };
+        /**
+         * ExamplePart
+         * @description A picture of the collection, or a part of it.
+         */
+        ExamplePart: {
+            /** Id */
+            id: number;
+            /**
+             * Box
+             * @description Left, top, right and bottom of a part, in shares of the picture's width and height.
+             */
+            box?: [
+                number,
+                number,
+                number,
+                number
+            ] | null;
+            /**
+             * Weight
+             * @description Beside the other pictures; below zero: not this.
+             * @default 1
+             */
+            weight: number;
+        };
+        /**
+         * FacetsOut
+         * @description How many pictures there are of each sort: what one can narrow a list down to. The most frequent first, at most a thousand.
+         */
+        FacetsOut: {
+            /** Total */
+            total: number;
+            /**
+             * Years
+             * @description When they were taken, the newest first.
+             */
+            years: components["schemas"]["CountOut"][];
+            /**
+             * Folders
+             * @description Absolute, as the filter takes them; without what lies in folders below.
+             */
+            folders: components["schemas"]["CountOut"][];
+            /** Cameras */
+            cameras: components["schemas"]["CountOut"][];
+            /** Formats */
+            formats: components["schemas"]["CountOut"][];
         };
         /**
          * FailureList
@@ -742,7 +1300,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "time" | "pixels" | "choice" | "formats" | "flag" | "folder";
+            kind: "time" | "pixels" | "bytes" | "megapixels" | "choice" | "formats" | "flag" | "folder" | "text" | "near" | "box" | "ids";
             /**
              * Label
              * @description A few words for people.
@@ -758,6 +1316,49 @@ export interface components {
              * @description Of the kind choice: what can be chosen.
              */
             choices: components["schemas"]["Choice"][];
+        };
+        /**
+         * FolderList
+         * @description The folders below one, by name.
+         */
+        FolderList: {
+            /**
+             * Path
+             * @description The folder that was asked for; null: the folders of IMAGE_ROOTS are listed.
+             */
+            path: string | null;
+            /**
+             * Parent
+             * @description The folder above it, where that may be imported; null at the top.
+             */
+            parent: string | null;
+            /** Folders */
+            folders: components["schemas"]["FolderOut"][];
+            /**
+             * More
+             * @description Whether there are more folders than are listed.
+             */
+            more: boolean;
+        };
+        /**
+         * FolderOut
+         * @description A folder of the server that may be imported.
+         */
+        FolderOut: {
+            /** Name */
+            name: string;
+            /** Path */
+            path: string;
+            /**
+             * Pictures
+             * @description Pictures directly in it; null: not counted, they are too many or out of reach.
+             */
+            pictures: number | null;
+            /**
+             * Folders
+             * @description Folders directly in it that may be imported, too.
+             */
+            folders: number | null;
         };
         /**
          * Forget
@@ -833,7 +1434,10 @@ export interface components {
             bytes: number;
             /** Format */
             format: string;
-            /** Taken At */
+            /**
+             * Taken At
+             * @description By the camera's own clock: without a zone (2021-05-01T23:30:00), which most cameras do not note, or with the offset that it noted. To be shown as it is; filters and orders by it mean the camera's own date and time, too.
+             */
             taken_at: string | null;
             /** Camera */
             camera: string | null;
@@ -855,7 +1459,7 @@ export interface components {
             file_url: string;
             /**
              * Thumbnail Url
-             * @description Small WebP; add `&size=large` for the large JPEG. May be cached for ever.
+             * @description Small; add `&size=large` for the large one. May be cached for ever.
              */
             thumbnail_url: string;
             /**
@@ -870,10 +1474,27 @@ export interface components {
             parts: {
                 [key: string]: number;
             };
+            /**
+             * Relevance
+             * @description How likely it is one that was asked for, 0 to 1; falls with the score. Null: the encoder cannot tell.
+             */
+            relevance: number | null;
+            /**
+             * Count
+             * @description Pictures that this one stands for, where the search collapses them; itself among them.
+             * @default 1
+             */
+            count: number;
+            /**
+             * Members
+             * @description The others, the best hits first.
+             * @default []
+             */
+            members: components["schemas"]["ImageOut"][];
         };
         /**
          * ImageList
-         * @description A page of pictures, newest first.
+         * @description A page of pictures.
          */
         ImageList: {
             /** Images */
@@ -911,7 +1532,10 @@ export interface components {
             bytes: number;
             /** Format */
             format: string;
-            /** Taken At */
+            /**
+             * Taken At
+             * @description By the camera's own clock: without a zone (2021-05-01T23:30:00), which most cameras do not note, or with the offset that it noted. To be shown as it is; filters and orders by it mean the camera's own date and time, too.
+             */
             taken_at: string | null;
             /** Camera */
             camera: string | null;
@@ -933,7 +1557,7 @@ export interface components {
             file_url: string;
             /**
              * Thumbnail Url
-             * @description Small WebP; add `&size=large` for the large JPEG. May be cached for ever.
+             * @description Small; add `&size=large` for the large one. May be cached for ever.
              */
             thumbnail_url: string;
         };
@@ -950,7 +1574,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "import" | "reencode" | "mend";
+            kind: "import" | "reencode" | "mend" | "shared";
             /**
              * Source
              * @description What is imported, for people.
@@ -1030,7 +1654,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "import" | "reencode" | "mend";
+            kind: "import" | "reencode" | "mend" | "shared";
             /**
              * Source
              * @description What is imported, for people.
@@ -1098,6 +1722,28 @@ export interface components {
             default_limit: number;
         };
         /**
+         * LineOut
+         * @description What a line in the query language asks.
+         */
+        LineOut: {
+            /** Text */
+            text: string;
+            /** Not Text */
+            not_text: string[];
+            /**
+             * Filter
+             * @description The conditions, as a search's `filter` takes them.
+             */
+            filter: {
+                [key: string]: unknown;
+            };
+            /**
+             * Written
+             * @description The line as this server would write it: it reads the same.
+             */
+            written: string;
+        };
+        /**
          * LoadRequest
          * @description Which folder to import.
          */
@@ -1142,6 +1788,181 @@ export interface components {
             encoder?: string | null;
         };
         /**
+         * Relocate
+         * @description A folder that was moved.
+         */
+        Relocate: {
+            /**
+             * From
+             * @description Where it was, absolute; it need not be there.
+             */
+            from: string;
+            /**
+             * To
+             * @description Where it is now: a folder below one of IMAGE_ROOTS.
+             */
+            to: string;
+        };
+        /**
+         * RelocatedOut
+         * @description What moved with a folder.
+         */
+        RelocatedOut: {
+            /** Pictures */
+            pictures: number;
+            /**
+             * Places
+             * @description Paths that were rewritten; a picture may lie in several.
+             */
+            places: number;
+            /**
+             * Missing
+             * @description Paths below the new folder where no file is.
+             */
+            missing: number;
+        };
+        /**
+         * Remove
+         * @description Pictures to take out of a collection: by number, by path, or both.
+         */
+        Remove: {
+            /**
+             * Ids
+             * @default []
+             */
+            ids: number[];
+            /**
+             * Paths
+             * @description Absolute paths, exactly as a picture's `paths` have them.
+             * @default []
+             */
+            paths: string[];
+        };
+        /**
+         * RemovedOut
+         * @description What was taken out of a collection, or went with it.
+         */
+        RemovedOut: {
+            /** Pictures */
+            pictures: number;
+            /**
+             * Only Copies
+             * @description Pictures of these whose files lay among the uploads and nowhere else: they are in the trash.
+             */
+            only_copies: number;
+            /**
+             * Trash
+             * @description The entry of the trash that brings it back (`POST /api/v1/trash/{id}/restore`). Of a dropped collection, its uploads; null when it had none.
+             */
+            trash: string | null;
+        };
+        /**
+         * Rename
+         * @description Another name for a collection.
+         */
+        Rename: {
+            /**
+             * Name
+             * @description A letter or _, then up to 63 letters, digits, _ or -.
+             */
+            name: string;
+        };
+        /**
+         * SearchBatch
+         * @description Many searches of one collection in one call.
+         */
+        SearchBatch: {
+            /** Queries */
+            queries: components["schemas"]["SearchRequest"][];
+        };
+        /**
+         * SearchRequest
+         * @description A search as JSON. At least one of query, text, sketch, image and like is needed.
+         */
+        SearchRequest: {
+            /**
+             * Query
+             * @description A line in the query language: `a dog -people after:2023`.
+             */
+            query?: string | null;
+            /**
+             * Text
+             * @description What the picture shows; several texts count together.
+             */
+            text?: (string | (string | components["schemas"]["TextPart"])[]) | null;
+            /**
+             * Not Text
+             * @description What it does not show.
+             */
+            not_text?: (string | (string | components["schemas"]["TextPart"])[]) | null;
+            /**
+             * Sketch
+             * @description A drawing, dark on white or transparent: a file in base64, or a data URL.
+             */
+            sketch?: string | null;
+            /**
+             * Image
+             * @description A picture that looks like it: a file in base64, or a data URL.
+             */
+            image?: string | null;
+            /**
+             * Like
+             * @description Pictures of the collection, or parts of them, that look like it.
+             */
+            like?: (number | components["schemas"]["ExamplePart"] | (number | components["schemas"]["ExamplePart"])[]) | null;
+            /**
+             * Not Like
+             * @description Pictures of the collection, or parts of them, that do not.
+             */
+            not_like?: (number | components["schemas"]["ExamplePart"] | (number | components["schemas"]["ExamplePart"])[]) | null;
+            /**
+             * Weights
+             * @description How much each part counts.
+             * @default {}
+             */
+            weights: {
+                [key: string]: number;
+            };
+            filter?: components["schemas"]["Filter"] | null;
+            /**
+             * Limit
+             * @description Hits per page; TOP_K when missing.
+             */
+            limit?: number | null;
+            /**
+             * Cursor
+             * @description `next` of the page before, with the same query.
+             */
+            cursor?: string | null;
+            /**
+             * Min Score
+             * @description Leave out hits below this cosine.
+             */
+            min_score?: number | null;
+            /**
+             * Min Relevance
+             * @description Leave out hits of a lower relevance.
+             */
+            min_relevance?: number | null;
+            /**
+             * Collapse
+             * @description Make one hit of near-duplicates, or of pictures taken one after the other.
+             */
+            collapse?: ("duplicates" | "bursts") | null;
+            /**
+             * Sort
+             * @description taken, imported: the best hits in the order of time, the newest first.
+             * @default relevance
+             * @enum {string}
+             */
+            sort: "relevance" | "taken" | "imported";
+            /**
+             * Collections
+             * @description Collections that are searched as well, all of one encoder; "all": all there are.
+             */
+            collections?: ("all" | string[]) | null;
+        };
+        /**
          * SearchResult
          * @description A page of hits, best first.
          */
@@ -1153,6 +1974,25 @@ export interface components {
              * @description Cursor of the next page, for the very same query; null on the last.
              */
             next: string | null;
+            /**
+             * Cut
+             * @description Hits of a lower relevance are less likely answers; null where hits have none.
+             */
+            cut: number | null;
+            /**
+             * Hint
+             * @description Of a first page. nothing_likely: no hit reaches the cut; language: the encoder does not know the words' language.
+             */
+            hint: ("nothing_likely" | "language") | null;
+            took_ms: components["schemas"]["TookMs"];
+        };
+        /**
+         * SearchResults
+         * @description The answers of many queries, in their order.
+         */
+        SearchResults: {
+            /** Results */
+            results: components["schemas"]["AnswerOut"][];
             took_ms: components["schemas"]["TookMs"];
         };
         /**
@@ -1188,6 +2028,17 @@ export interface components {
              * @description One of the server's API keys.
              */
             key: string;
+        };
+        /**
+         * Some
+         * @description Pictures of a collection.
+         */
+        Some: {
+            /**
+             * Ids
+             * @description null: all.
+             */
+            ids?: number[] | null;
         };
         /**
          * SystemOut
@@ -1237,6 +2088,20 @@ export interface components {
             images: number;
             /** Advice */
             advice: string[];
+        };
+        /**
+         * TextPart
+         * @description A text among several.
+         */
+        TextPart: {
+            /** Text */
+            text: string;
+            /**
+             * Weight
+             * @description Beside the other texts; below zero: not this.
+             * @default 1
+             */
+            weight: number;
         };
         /**
          * ThumbnailOut
@@ -1293,6 +2158,66 @@ export interface components {
             answer: number;
         };
         /**
+         * TrashEntry
+         * @description What was thrown away together.
+         */
+        TrashEntry: {
+            /** Id */
+            id: string;
+            /**
+             * Why
+             * @description removed: pictures of a collection; dropped: a collection; stray: a file of which a check found no picture.
+             * @enum {string}
+             */
+            why: "removed" | "dropped" | "stray";
+            /**
+             * Collection
+             * @description Where it was, by the name of that time; null for a stray.
+             */
+            collection: string | null;
+            /**
+             * Names
+             * @description Of its files, the first three.
+             */
+            names: string[];
+            /** Pictures */
+            pictures: number;
+            /**
+             * Only Copies
+             * @description Pictures of these whose files are in the trash and nowhere else.
+             */
+            only_copies: number;
+            /**
+             * Thrown At
+             * Format: date-time
+             */
+            thrown_at: string;
+            /**
+             * Gone At
+             * Format: date-time
+             * @description When it will be deleted for good.
+             */
+            gone_at: string;
+        };
+        /**
+         * TrashList
+         * @description What lies in the trash, the newest first.
+         */
+        TrashList: {
+            /** Entries */
+            entries: components["schemas"]["TrashEntry"][];
+            /**
+             * Bytes
+             * @description What all of it takes on disk.
+             */
+            bytes: number;
+            /**
+             * Days
+             * @description How long it lies there (TRASH_DAYS).
+             */
+            days: number;
+        };
+        /**
          * Problem
          * @description An error (RFC 9457, application/problem+json): `detail` says what was wrong and what would be right.
          */
@@ -1315,6 +2240,18 @@ export interface components {
             detail: string;
             /** Instance */
             instance: string;
+            /**
+             * Position
+             * @description Of a query's word that cannot be read: its first character, from 0.
+             * @default null
+             */
+            position: number | null;
+            /**
+             * Length
+             * @description Characters of that word.
+             * @default null
+             */
+            length: number | null;
         };
         /**
          * Filter
@@ -1323,13 +2260,13 @@ export interface components {
         Filter: {
             /**
              * Taken from
-             * @description Not before this time (inclusive); UTC unless it names a zone. Pictures without a date never match a date condition.
+             * @description Not before this time by the camera's own clock (inclusive). Pictures without a date never match a date condition.
              * @example 2024-06-01T12:00:00Z
              */
             taken_after?: string;
             /**
              * Taken before
-             * @description Before this time (exclusive); UTC unless it names a zone.
+             * @description Before this time by the camera's own clock (exclusive).
              * @example 2024-06-01T12:00:00Z
              */
             taken_before?: string;
@@ -1364,6 +2301,80 @@ export interface components {
              * @description Absolute; pictures that lie in it or in a folder below it.
              */
             folder?: string;
+            /**
+             * File name
+             * @description Part of the file's name, or with * (anything) or ? (a character) a pattern of the whole name; upper and lower case are the same.
+             */
+            name?: string;
+            /**
+             * Path
+             * @description A pattern of the whole path, such as /photos/*\/best/*.jpg: * is anything, also across folders, ? one character; without these a part of the path. Upper and lower case differ.
+             */
+            path?: string;
+            /**
+             * Camera
+             * @description Part of the camera's name, or with * or ? a pattern of the whole name; upper and lower case are the same.
+             */
+            camera?: string;
+            /**
+             * Imported from
+             * @description Came into the collection not before this time (inclusive); UTC unless it names a zone.
+             * @example 2024-06-01T12:00:00Z
+             */
+            imported_after?: string;
+            /**
+             * Imported before
+             * @description Came into the collection before this time (exclusive); UTC unless it names a zone.
+             * @example 2024-06-01T12:00:00Z
+             */
+            imported_before?: string;
+            /**
+             * Taken near
+             * @description A point and how far from it, in kilometres (10 when not given): latitude,longitude,km.
+             * @example 47.4,8.5,10
+             */
+            near?: string;
+            /**
+             * Taken within
+             * @description Between these degrees: south,west,north,east; west may be greater than east, across the date line.
+             * @example 47,8,48,9
+             */
+            box?: string;
+            /**
+             * Width at most
+             * @description At most so many pixels wide.
+             */
+            max_width?: number;
+            /**
+             * Height at most
+             * @description At most so many pixels high.
+             */
+            max_height?: number;
+            /**
+             * Megapixels at least
+             * @description At least so many million pixels.
+             */
+            min_megapixels?: number;
+            /**
+             * Megapixels at most
+             * @description At most so many million pixels.
+             */
+            max_megapixels?: number;
+            /**
+             * Bytes at least
+             * @description The file has at least so many bytes.
+             */
+            min_bytes?: number;
+            /**
+             * Bytes at most
+             * @description The file has at most so many bytes.
+             */
+            max_bytes?: number;
+            /**
+             * These pictures
+             * @description Only pictures with one of these ids; an empty list: none.
+             */
+            ids?: number[];
             /**
              * Missing pictures
              * @description Pictures whose files are not there now, on a drive that is away perhaps: hidden (false, also when nothing is said), shown like all others ("any"), or alone (true).
@@ -1659,7 +2670,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Name of the collection. */
+                /** @description A letter or _, then up to 63 letters, digits, _ or -. */
                 name: string;
             };
             cookie?: never;
@@ -1708,11 +2719,193 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["RemovedOut"];
+                };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rename_collection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the collection. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Rename"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CollectionOut"];
+                };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    count_only_copies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the collection. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Some"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Copies"];
+                };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_excluded: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before. */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the collection. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageList"];
+                };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    include_images: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the collection. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Some"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Came"];
+                };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_images: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the collection. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Add"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Came"];
+                };
             };
             /** @description What was wrong, and what would be right. */
             default: {
@@ -1797,6 +2990,71 @@ export interface operations {
             };
         };
     };
+    list_folders: {
+        parameters: {
+            query?: {
+                /** @description A folder below one of IMAGE_ROOTS; none: those themselves. */
+                path?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FolderList"];
+                };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    relocate_folder: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Relocate"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RelocatedOut"];
+                };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     start_import: {
         parameters: {
             query?: never;
@@ -1815,6 +3073,12 @@ export interface operations {
                      * @description A folder below one of IMAGE_ROOTS.
                      */
                     path: string;
+                    /**
+                     * Again
+                     * @description Also what somebody took out of the collection before.
+                     * @default false
+                     */
+                    again?: boolean;
                     /**
                      * Exclude
                      * @description Patterns of what is left out, as .gitignore has them.
@@ -1855,11 +3119,61 @@ export interface operations {
     list_images: {
         parameters: {
             query?: {
-                /** @description `next` of the page before. */
-                cursor?: string | null;
+                /** @description `next` of the page before, with the same filter and order. */
+                cursor?: string;
                 limit?: number;
-                /** @description Of pictures whose files are not there: none, only these, or any. */
-                missing?: "false" | "true" | "any";
+                /** @description By when they came or were taken, the newest first, or by name. */
+                sort?: "imported" | "taken" | "name";
+                /** @description The other way round than `sort` goes by itself, or the same. */
+                order?: "asc" | "desc";
+                /** @description Not before this time by the camera's own clock (inclusive). Pictures without a date never match a date condition. */
+                taken_after?: string;
+                /** @description Before this time by the camera's own clock (exclusive). */
+                taken_before?: string;
+                /** @description At least so many pixels wide. */
+                min_width?: number;
+                /** @description At least so many pixels high. */
+                min_height?: number;
+                /** @description Wider than high, higher than wide, or square. */
+                orientation?: "landscape" | "portrait" | "square";
+                /** @description Of any of these formats, in upper or lower case; empty: of all. */
+                formats?: string[];
+                /** @description Whether the picture says where it was taken. */
+                has_location?: boolean;
+                /** @description Absolute; pictures that lie in it or in a folder below it. */
+                folder?: string;
+                /** @description Part of the file's name, or with * (anything) or ? (a character) a pattern of the whole name; upper and lower case are the same. */
+                name?: string;
+                /** @description A pattern of the whole path, such as /photos/*\/best/*.jpg: * is anything, also across folders, ? one character; without these a part of the path. Upper and lower case differ. */
+                path?: string;
+                /** @description Part of the camera's name, or with * or ? a pattern of the whole name; upper and lower case are the same. */
+                camera?: string;
+                /** @description Came into the collection not before this time (inclusive); UTC unless it names a zone. */
+                imported_after?: string;
+                /** @description Came into the collection before this time (exclusive); UTC unless it names a zone. */
+                imported_before?: string;
+                /** @description A point and how far from it, in kilometres (10 when not given): latitude,longitude,km. */
+                near?: string;
+                /** @description Between these degrees: south,west,north,east; west may be greater than east, across the date line. */
+                box?: string;
+                /** @description At most so many pixels wide. */
+                max_width?: number;
+                /** @description At most so many pixels high. */
+                max_height?: number;
+                /** @description At least so many million pixels. */
+                min_megapixels?: number;
+                /** @description At most so many million pixels. */
+                max_megapixels?: number;
+                /** @description The file has at least so many bytes. */
+                min_bytes?: number;
+                /** @description The file has at most so many bytes. */
+                max_bytes?: number;
+                /** @description Only pictures with one of these ids; an empty list: none. */
+                ids?: number[];
+                /** @description Pictures whose files are not there now, on a drive that is away perhaps: hidden (false, also when nothing is said), shown like all others ("any"), or alone (true). */
+                missing?: "false" | "any" | "true";
+                /** @description All conditions as one JSON object, instead of one by one. */
+                filter?: string;
             };
             header?: never;
             path: {
@@ -1877,6 +3191,87 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ImageList"];
+                };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    count_facets: {
+        parameters: {
+            query?: {
+                /** @description Not before this time by the camera's own clock (inclusive). Pictures without a date never match a date condition. */
+                taken_after?: string;
+                /** @description Before this time by the camera's own clock (exclusive). */
+                taken_before?: string;
+                /** @description At least so many pixels wide. */
+                min_width?: number;
+                /** @description At least so many pixels high. */
+                min_height?: number;
+                /** @description Wider than high, higher than wide, or square. */
+                orientation?: "landscape" | "portrait" | "square";
+                /** @description Of any of these formats, in upper or lower case; empty: of all. */
+                formats?: string[];
+                /** @description Whether the picture says where it was taken. */
+                has_location?: boolean;
+                /** @description Absolute; pictures that lie in it or in a folder below it. */
+                folder?: string;
+                /** @description Part of the file's name, or with * (anything) or ? (a character) a pattern of the whole name; upper and lower case are the same. */
+                name?: string;
+                /** @description A pattern of the whole path, such as /photos/*\/best/*.jpg: * is anything, also across folders, ? one character; without these a part of the path. Upper and lower case differ. */
+                path?: string;
+                /** @description Part of the camera's name, or with * or ? a pattern of the whole name; upper and lower case are the same. */
+                camera?: string;
+                /** @description Came into the collection not before this time (inclusive); UTC unless it names a zone. */
+                imported_after?: string;
+                /** @description Came into the collection before this time (exclusive); UTC unless it names a zone. */
+                imported_before?: string;
+                /** @description A point and how far from it, in kilometres (10 when not given): latitude,longitude,km. */
+                near?: string;
+                /** @description Between these degrees: south,west,north,east; west may be greater than east, across the date line. */
+                box?: string;
+                /** @description At most so many pixels wide. */
+                max_width?: number;
+                /** @description At most so many pixels high. */
+                max_height?: number;
+                /** @description At least so many million pixels. */
+                min_megapixels?: number;
+                /** @description At most so many million pixels. */
+                max_megapixels?: number;
+                /** @description The file has at least so many bytes. */
+                min_bytes?: number;
+                /** @description The file has at most so many bytes. */
+                max_bytes?: number;
+                /** @description Only pictures with one of these ids; an empty list: none. */
+                ids?: number[];
+                /** @description Pictures whose files are not there now, on a drive that is away perhaps: hidden (false, also when nothing is said), shown like all others ("any"), or alone (true). */
+                missing?: "false" | "any" | "true";
+                /** @description All conditions as one JSON object, instead of one by one. */
+                filter?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the collection. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FacetsOut"];
                 };
             };
             /** @description What was wrong, and what would be right. */
@@ -1937,11 +3332,49 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Successful Response */
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["RemovedOut"];
+                };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_images: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the collection. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Remove"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemovedOut"];
+                };
             };
             /** @description What was wrong, and what would be right. */
             default: {
@@ -1992,7 +3425,7 @@ export interface operations {
             query?: {
                 size?: "small" | "large";
                 /** @description Content, as in thumbnail_url; makes the answer cacheable for ever. */
-                v?: string | null;
+                v?: string;
             };
             header?: never;
             path: {
@@ -2010,8 +3443,8 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "image/webp": unknown;
                     "image/jpeg": unknown;
+                    "image/webp": unknown;
                 };
             };
             /** @description The cached one is still right. */
@@ -2020,6 +3453,265 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_duplicates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the collection. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DuplicateList"];
+                };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_trash: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrashList"];
+                };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    empty_trash: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Emptied"];
+                };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restore_trash: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of an entry. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Came"];
+                };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_trash: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of an entry. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    search_by_link: {
+        parameters: {
+            query?: {
+                /** @description A line in the query language: `a dog -people after:2023`. */
+                query?: string;
+                /** @description What the picture shows; several texts count together. */
+                text?: string[];
+                /** @description What it does not show. */
+                not_text?: string[];
+                /** @description Ids of pictures of the collection that look like it; `7@0.1,0.2,0.5,0.6` is a part of one: left, top, right, bottom. */
+                like?: string[];
+                /** @description Pictures that look unlike it, in the same way. */
+                not_like?: string[];
+                /** @description How much each part counts: `{"text": 1, "sketch": 0.5}`. */
+                weights?: string;
+                /** @description Hits per page; TOP_K when missing. */
+                limit?: number;
+                /** @description `next` of the page before, with the same query. */
+                cursor?: string;
+                /** @description Leave out hits below this cosine. */
+                min_score?: number;
+                /** @description Leave out hits of a lower relevance. */
+                min_relevance?: number;
+                /** @description Make one hit of near-duplicates, or of pictures taken one after the other. */
+                collapse?: "duplicates" | "bursts";
+                /** @description taken, imported: the best hits in the order of time, the newest first. */
+                sort?: "relevance" | "taken" | "imported";
+                /** @description Collections that are searched as well, with commas between them; all: all there are. They must be of one encoder. */
+                collections?: string;
+                /** @description Not before this time by the camera's own clock (inclusive). Pictures without a date never match a date condition. */
+                taken_after?: string;
+                /** @description Before this time by the camera's own clock (exclusive). */
+                taken_before?: string;
+                /** @description At least so many pixels wide. */
+                min_width?: number;
+                /** @description At least so many pixels high. */
+                min_height?: number;
+                /** @description Wider than high, higher than wide, or square. */
+                orientation?: "landscape" | "portrait" | "square";
+                /** @description Of any of these formats, in upper or lower case; empty: of all. */
+                formats?: string[];
+                /** @description Whether the picture says where it was taken. */
+                has_location?: boolean;
+                /** @description Absolute; pictures that lie in it or in a folder below it. */
+                folder?: string;
+                /** @description Part of the file's name, or with * (anything) or ? (a character) a pattern of the whole name; upper and lower case are the same. */
+                name?: string;
+                /** @description A pattern of the whole path, such as /photos/*\/best/*.jpg: * is anything, also across folders, ? one character; without these a part of the path. Upper and lower case differ. */
+                path?: string;
+                /** @description Part of the camera's name, or with * or ? a pattern of the whole name; upper and lower case are the same. */
+                camera?: string;
+                /** @description Came into the collection not before this time (inclusive); UTC unless it names a zone. */
+                imported_after?: string;
+                /** @description Came into the collection before this time (exclusive); UTC unless it names a zone. */
+                imported_before?: string;
+                /** @description A point and how far from it, in kilometres (10 when not given): latitude,longitude,km. */
+                near?: string;
+                /** @description Between these degrees: south,west,north,east; west may be greater than east, across the date line. */
+                box?: string;
+                /** @description At most so many pixels wide. */
+                max_width?: number;
+                /** @description At most so many pixels high. */
+                max_height?: number;
+                /** @description At least so many million pixels. */
+                min_megapixels?: number;
+                /** @description At most so many million pixels. */
+                max_megapixels?: number;
+                /** @description The file has at least so many bytes. */
+                min_bytes?: number;
+                /** @description The file has at most so many bytes. */
+                max_bytes?: number;
+                /** @description Only pictures with one of these ids; an empty list: none. */
+                ids?: number[];
+                /** @description Pictures whose files are not there now, on a drive that is away perhaps: hidden (false, also when nothing is said), shown like all others ("any"), or alone (true). */
+                missing?: "false" | "any" | "true";
+                /** @description All conditions as one JSON object, instead of one by one. */
+                filter?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the collection. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchResult"];
+                };
             };
             /** @description What was wrong, and what would be right. */
             default: {
@@ -2045,6 +3737,7 @@ export interface operations {
         requestBody?: {
             content: {
                 "multipart/form-data": components["schemas"]["Body_search_collection"];
+                "application/json": components["schemas"]["SearchRequest"];
             };
         };
         responses: {
@@ -2068,11 +3761,79 @@ export interface operations {
             };
         };
     };
+    search_many: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the collection. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchBatch"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchResults"];
+                };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_query: {
+        parameters: {
+            query: {
+                /** @description A line in the query language: `a dog -people after:2023`. */
+                query: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LineOut"];
+                };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_jobs: {
         parameters: {
             query?: {
                 limit?: number;
-                collection?: string | null;
+                collection?: string;
             };
             header?: never;
             path?: never;
@@ -2227,6 +3988,39 @@ export interface operations {
             };
         };
     };
+    write_backup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Backup"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackupOut"];
+                };
+            };
+            /** @description What was wrong, and what would be right. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     load_images: {
         parameters: {
             query?: never;
@@ -2255,7 +4049,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": {
+                        /** @constant */
+                        status: false;
+                        msg: string;
+                    };
                 };
             };
         };
@@ -2264,9 +4062,9 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Public address of a picture, instead of `image`. */
-                url?: string | null;
+                url?: string;
                 /** @description Collection; DEFAULT_TABLE when missing. */
-                table_name?: string | null;
+                table_name?: string;
             };
             header?: never;
             path?: never;
@@ -2293,7 +4091,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": {
+                        /** @constant */
+                        status: false;
+                        msg: string;
+                    };
                 };
             };
         };
@@ -2302,7 +4104,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Collection; DEFAULT_TABLE when missing. */
-                table_name?: string | null;
+                table_name?: string;
             };
             header?: never;
             path?: never;
@@ -2332,7 +4134,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": {
+                        /** @constant */
+                        status: false;
+                        msg: string;
+                    };
                 };
             };
         };
@@ -2341,7 +4147,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Collection; DEFAULT_TABLE when missing. */
-                table_name?: string | null;
+                table_name?: string;
             };
             header?: never;
             path?: never;
@@ -2364,7 +4170,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": {
+                        /** @constant */
+                        status: false;
+                        msg: string;
+                    };
                 };
             };
         };
@@ -2373,7 +4183,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Collection; DEFAULT_TABLE when missing. */
-                table_name?: string | null;
+                table_name?: string;
             };
             header?: never;
             path?: never;
@@ -2396,7 +4206,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": {
+                        /** @constant */
+                        status: false;
+                        msg: string;
+                    };
                 };
             };
         };
@@ -2416,13 +4230,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": [
-                        [
-                            number,
-                            number
-                        ],
-                        number
-                    ];
+                    "application/json": (number[] | number)[];
                 };
             };
             /** @description What was wrong, and what would be right. */
@@ -2431,7 +4239,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": {
+                        /** @constant */
+                        status: false;
+                        msg: string;
+                    };
                 };
             };
         };
@@ -2463,7 +4275,11 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": {
+                        /** @constant */
+                        status: false;
+                        msg: string;
+                    };
                 };
             };
         };

@@ -61,6 +61,7 @@ export function SketchPad({ drawing, onChange, onPicture }: Props) {
   const state = useId();
   const canvas = useRef<HTMLCanvasElement>(null);
   const settled = useRef<HTMLCanvasElement | null>(null); // all finished marks, so that a long stroke costs the same on a full sheet
+  const added = useRef<{ before: readonly Mark[]; mark: Mark; view: View } | null>(null); // what was painted onto them since
   const line = useRef<Line | null>(null);
   const fingers = useRef(new Map<number, Spot>()); // those that move the sheet
   const frame = useRef(0);
@@ -99,13 +100,20 @@ export function SketchPad({ drawing, onChange, onPicture }: Props) {
   );
 
   useEffect(() => {
+    const known = added.current;
+    added.current = null;
+    const grown = known && [...known.before, known.mark];
+    if (grown?.length === marks.length && known?.view === view && grown.every((mark, k) => mark === marks[k])) {
+      show();
+      return;
+    }
     let current = true;
     if (marks.some((mark) => mark.kind === "picture")) void decodeAll(marks).then(() => current && settle(marks));
     else settle(marks);
     return () => {
       current = false;
     };
-  }, [marks, settle]);
+  }, [marks, settle, show, view]);
 
   useEffect(() => () => cancelAnimationFrame(frame.current), []);
 
@@ -257,6 +265,7 @@ export function SketchPad({ drawing, onChange, onPicture }: Props) {
     // The finished stroke stays on screen while the new list of marks makes its way through React.
     const context = settled.current && look(settled.current, view);
     if (context) paintMark(context, mark);
+    added.current = context ? { before: marks, mark, view } : null;
     onChange({ type: "add", mark });
   }
 

@@ -2,6 +2,7 @@
 
 import { getStroke } from "perfect-freehand";
 import { GLANCE, kindOf, type PictureKind } from "./kind";
+import { greyPng, greyRows } from "./png";
 import { type Mark, type Pasted, SIDE, type Stroke } from "./strokes";
 import { type View, WHOLE } from "./view";
 
@@ -62,6 +63,15 @@ export function fitted(width: number, height: number): { x: number; y: number; w
   return { x: (SIDE - w) / 2, y: (SIDE - h) / 2, width: w, height: h };
 }
 
+// A stroke that is finished stays as it is, and is drawn again with each that follows.
+const outlines = new WeakMap<Stroke, Path2D>();
+
+function finishedOutline(stroke: Stroke): Path2D {
+  const path = outlines.get(stroke) ?? outline(stroke, true, new Path2D());
+  outlines.set(stroke, path);
+  return path;
+}
+
 /** Draws one mark; the context's units are those of the sheet. */
 export function paintMark(context: CanvasRenderingContext2D, mark: Mark, finished = true): void {
   if (mark.kind === "picture") {
@@ -72,7 +82,7 @@ export function paintMark(context: CanvasRenderingContext2D, mark: Mark, finishe
     return;
   }
   context.fillStyle = mark.kind === "eraser" ? "#fff" : "#000";
-  context.fill(outline(mark, finished, new Path2D()));
+  context.fill(finished ? finishedOutline(mark) : outline(mark, false, new Path2D()));
 }
 
 /** From sheet units to a canvas' pixels, for the part of the sheet that is seen. */
@@ -92,15 +102,25 @@ export function paint(canvas: HTMLCanvasElement, marks: readonly Mark[], view: V
   for (const mark of marks) paintMark(context, mark);
 }
 
+/** Whether some pixel (of four bytes, opaque) is darker than paper; ink is black, a glance at its red is enough. */
+function isDark(pixels: Uint8ClampedArray): boolean {
+  for (let at = 0; at < pixels.length; at += 4) if ((pixels[at] ?? 255) < 200) return true;
+  return false;
+}
+
 /** The whole sheet as a SIDE x SIDE PNG, or null when no pixel of it is darker than paper. */
 export async function exportSketch(marks: readonly Mark[]): Promise<Blob | null> {
   await decodeAll(marks);
   const canvas = document.createElement("canvas");
   canvas.width = SIDE;
   canvas.height = SIDE;
+  // Before it is painted: pixels that are read back are best kept where they are read.
+  const context = canvas.getContext("2d", { willReadFrequently: true });
   paint(canvas, marks);
-  const pixels = canvas.getContext("2d", { willReadFrequently: true })?.getImageData(0, 0, SIDE, SIDE).data;
-  if (!pixels?.some((value) => value < 200)) return null;
+  const pixels = context?.getImageData(0, 0, SIDE, SIDE).data;
+  if (!pixels || !isDark(pixels)) return null;
+  const rows = greyRows(pixels, SIDE, SIDE);
+  if (rows) return greyPng(rows, SIDE, SIDE);
   return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
 }
 

@@ -1,4 +1,5 @@
-import { useEffect, useState } from "react";
+import { useLayoutEffect, useState } from "react";
+import { flushSync } from "react-dom";
 import { exportSketch } from "./render";
 import { isBlank, type Mark } from "./strokes";
 
@@ -21,10 +22,13 @@ export interface Sketch {
 export function useSketch(marks: readonly Mark[]): Sketch {
   const [made, setMade] = useState<{ marks: readonly Mark[]; blob: Blob | null }>({ marks: [], blob: null });
   const blank = isBlank(marks);
-  useEffect(() => {
+  // Before all that the sheet and the history do with a stroke: it is packed elsewhere meanwhile.
+  useLayoutEffect(() => {
     if (blank) return;
     let current = true;
-    void exportOnce(marks).then((blob) => current && setMade({ marks, blob }));
+    void exportOnce(marks).then((blob) => {
+      if (current) flushSync(() => setMade({ marks, blob })); // with its effects: it is asked now, not after a painted page
+    });
     return () => {
       current = false;
     };

@@ -13,9 +13,9 @@ export function Notice({
   children: ReactNode;
 }) {
   return (
-    <p className={cx(styles.notice, bad && styles.bad, className)} {...(bad && { role: "alert" })}>
+    <div className={cx(styles.notice, bad && styles.bad, className)} {...(bad && { role: "alert" })}>
       {children}
-    </p>
+    </div>
   );
 }
 

@@ -8,12 +8,10 @@ import { address } from "../server/client";
 import type { Problem } from "../server/problem";
 import type { Hit, Picture } from "../server/types";
 import { Button, IconButton, LinkButton } from "../ui/Button";
-import { Confirm } from "../ui/Confirm";
 import { Notice } from "../ui/Notice";
 import styles from "./About.module.css";
 
 interface Props {
-  id: number;
   name: string;
   picture: Picture | Hit | undefined;
   /** What the best of the answer had of each part of the question. */
@@ -25,10 +23,9 @@ interface Props {
 }
 
 /** Beside the picture: why it was found, what can be done with it, and what is known of it. */
-export function About({ id, name, picture, best, problem, onLike, onUnlike, onRemove }: Props) {
+export function About({ name, picture, best, problem, onLike, onUnlike, onRemove }: Props) {
   const speech = useSpeech();
   const { t, explain } = speech;
-  const [asking, setAsking] = useState<number | null>(null); // the picture whose removal is in question
   const file = picture && address(picture.file_url);
   const reason = picture && isHit(picture) ? inWords(picture, best, speech) : null;
   const title = reason ?? (picture?.taken_at ? cameraDate(picture.taken_at) : null);
@@ -40,6 +37,7 @@ export function About({ id, name, picture, best, problem, onLike, onUnlike, onRe
           {name}
         </p>
       </header>
+      {picture?.missing && <Notice>{t("missing.this")}</Notice>}
       {problem && <Notice bad>{explain(problem)}</Notice>}
       {picture && (
         <div className={styles.actions}>
@@ -49,12 +47,16 @@ export function About({ id, name, picture, best, problem, onLike, onUnlike, onRe
           <Button onClick={onUnlike}>
             <Minus /> {t("query.unlike.this")}
           </Button>
-          <LinkButton href={file} target="_blank" rel="noreferrer">
-            <ExternalLink /> {t("viewer.original")}
-          </LinkButton>
-          <LinkButton href={file} download={name}>
-            <Download /> {t("viewer.download")}
-          </LinkButton>
+          {!picture.missing && (
+            <>
+              <LinkButton href={file} target="_blank" rel="noreferrer">
+                <ExternalLink /> {t("viewer.original")}
+              </LinkButton>
+              <LinkButton href={file} download={name}>
+                <Download /> {t("viewer.download")}
+              </LinkButton>
+            </>
+          )}
         </div>
       )}
       {picture && <Facts picture={picture} />}
@@ -66,22 +68,9 @@ export function About({ id, name, picture, best, problem, onLike, onUnlike, onRe
       )}
       {picture && (
         <footer>
-          {asking === id ? (
-            <Confirm
-              question={t("viewer.remove.sure")}
-              no={t("keep")}
-              yes={t("remove")}
-              onNo={() => setAsking(null)}
-              onYes={() => {
-                setAsking(null);
-                onRemove();
-              }}
-            />
-          ) : (
-            <Button look="quiet" onClick={() => setAsking(id)}>
-              <Trash2 /> {t("viewer.remove")}
-            </Button>
-          )}
+          <Button look="quiet" title={t("viewer.remove.what")} onClick={onRemove}>
+            <Trash2 /> {t("viewer.remove")}
+          </Button>
         </footer>
       )}
     </aside>

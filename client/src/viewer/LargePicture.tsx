@@ -16,11 +16,13 @@ interface Props {
 
 export const largeUrl = (picture: Picture): string => address(picture.thumbnail_url, { size: "large" });
 
-/** The large thumbnail at once, the original over it as soon as the browser has it (HEIC and TIFF stay thumbnails). */
+/** The large thumbnail at once, the original over it as soon as the browser has it (HEIC, TIFF and missing ones stay thumbnails). */
 export function LargePicture({ picture, name, turn, element, view, moving }: Props) {
   const original = address(picture.file_url);
   const [sharp, setSharp] = useState<string | null>(null);
+  const { missing } = picture;
   useEffect(() => {
+    if (missing) return;
     const image = new Image();
     let current = true;
     image.src = original;
@@ -32,7 +34,7 @@ export function LargePicture({ picture, name, turn, element, view, moving }: Pro
       current = false;
       image.src = "";
     };
-  }, [original]);
+  }, [original, missing]);
   return (
     <img
       ref={element}

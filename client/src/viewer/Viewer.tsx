@@ -1,10 +1,19 @@
-import { ChevronLeft, ChevronRight, Maximize, Minimize, RotateCw, X, ZoomIn, ZoomOut } from "lucide-react";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import {
+  ChevronLeft,
+  ChevronRight,
+  Maximize,
+  Minimize,
+  RotateCw,
+  SquareDashedMousePointer,
+  X,
+  ZoomIn,
+  ZoomOut,
+} from "lucide-react";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import type { Box } from "../app/address";
 import { useSpeech } from "../i18n";
 import { baseName } from "../i18n/format";
 import { bestOf } from "../results/reason";
-import { api } from "../server/client";
-import { asProblem, type Problem } from "../server/problem";
 import { usePicture } from "../server/queries";
 import type { Hit, Picture } from "../server/types";
 import { IconButton } from "../ui/Button";
@@ -12,6 +21,7 @@ import { cx } from "../ui/cx";
 import { Dialog } from "../ui/Dialog";
 import { About } from "./About";
 import { LargePicture, largeUrl } from "./LargePicture";
+import { PartBox } from "./PartBox";
 import { useZoom } from "./useZoom";
 import styles from "./Viewer.module.css";
 
@@ -26,15 +36,28 @@ interface Props {
   onNearEnd: () => void;
   onLike: (id: number) => void;
   onUnlike: (id: number) => void;
-  onRemoved: (id: number) => void;
+  /** A part of the picture is searched for. */
+  onPart: (id: number, box: Box) => void;
+  onRemove: (id: number) => void;
   onClose: () => void;
 }
 
-export function Viewer({ collection, id, pictures, onMove, onNearEnd, onLike, onUnlike, onRemoved, onClose }: Props) {
+export function Viewer({
+  collection,
+  id,
+  pictures,
+  onMove,
+  onNearEnd,
+  onLike,
+  onUnlike,
+  onPart,
+  onRemove,
+  onClose,
+}: Props) {
   const { t } = useSpeech();
-  const [refused, setRefused] = useState<Problem | null>(null);
   const [removed, setRemoved] = useState<number | null>(null);
   const [turn, setTurn] = useState(0);
+  const [cutting, setCutting] = useState(false);
   const stage = useRef<HTMLDivElement>(null);
   const image = useRef<HTMLImageElement>(null);
   const index = pictures.findIndex((picture) => picture.id === id);
@@ -55,8 +78,8 @@ export function Viewer({ collection, id, pictures, onMove, onNearEnd, onLike, on
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: another picture, another page
   useEffect(() => {
-    setRefused(null);
     setTurn(0);
+    setCutting(false);
     reset();
   }, [id]);
   useAhead(next, pictures[index + 2], previous);
@@ -67,7 +90,14 @@ export function Viewer({ collection, id, pictures, onMove, onNearEnd, onLike, on
   }, [atEnd, onNearEnd]);
 
   const near = view.scale > 1;
-  useEffect(() => {
+  const cut = useCallback(() => {
+    reset();
+    setTurn(0);
+    setCutting(true);
+  }, [reset]);
+  // Before the next key, which means what is seen: an arrow moves what is zoomed.
+  useLayoutEffect(() => {
+    if (cutting) return;
     const walk: Record<string, () => void> = {
       ArrowLeft: () => (near ? pan(PAN, 0) : previous && onMove(previous.id)),
       ArrowRight: () => (near ? pan(-PAN, 0) : next && onMove(next.id)),
@@ -79,6 +109,7 @@ export function Viewer({ collection, id, pictures, onMove, onNearEnd, onLike, on
       "0": reset,
       f: toggleFull,
       r: () => setTurn((now) => now + 1),
+      p: cut,
     };
     const onKey = (event: KeyboardEvent): void => {
       const act = walk[event.key];
@@ -89,22 +120,12 @@ export function Viewer({ collection, id, pictures, onMove, onNearEnd, onLike, on
     };
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);
-  }, [near, previous, next, onMove, pan, closer, farther, reset, toggleFull]);
-
-  const remove = async (): Promise<void> => {
-    try {
-      await api.remove(collection, id);
-      setRemoved(id);
-      onRemoved(id);
-    } catch (error) {
-      setRefused(asProblem(error));
-    }
-  };
+  }, [near, previous, next, onMove, pan, closer, farther, reset, toggleFull, cut, cutting]);
 
   const name = picture ? baseName(picture.path) : t("viewer.picture");
   const { problem } = fetched;
   return (
-    <Dialog className={styles.viewer} label={name} onClose={onClose}>
+    <Dialog className={styles.viewer} label={name} onClose={cutting ? () => setCutting(false) : onClose}>
       <div ref={stage} className={cx(styles.stage, near && styles.close)} {...zoom.handlers}>
         <div className={styles.frame}>
           {picture && (
@@ -122,7 +143,10 @@ export function Viewer({ collection, id, pictures, onMove, onNearEnd, onLike, on
             <p className={styles.gone}>{problem.status === 404 ? t("viewer.gone") : problem.message}</p>
           )}
         </div>
-        {previous && (
+        {picture && cutting && (
+          <PartBox image={image} onTake={(box) => onPart(id, box)} onLeave={() => setCutting(false)} />
+        )}
+        {previous && !cutting && (
           <button
             type="button"
             className={cx(styles.turn, styles.left)}
@@ -132,7 +156,7 @@ export function Viewer({ collection, id, pictures, onMove, onNearEnd, onLike, on
             <ChevronLeft />
           </button>
         )}
-        {next && (
+        {next && !cutting && (
           <button
             type="button"
             className={cx(styles.turn, styles.right)}
@@ -142,7 +166,7 @@ export function Viewer({ collection, id, pictures, onMove, onNearEnd, onLike, on
             <ChevronRight />
           </button>
         )}
-        {picture && (
+        {picture && !cutting && (
           <div className={styles.tools}>
             <IconButton label={t("viewer.zoom.out")} aria-keyshortcuts="-" disabled={!near} onClick={farther}>
               <ZoomOut />
@@ -152,6 +176,9 @@ export function Viewer({ collection, id, pictures, onMove, onNearEnd, onLike, on
             </IconButton>
             <IconButton label={t("viewer.turn")} aria-keyshortcuts="r" onClick={() => setTurn(turn + 1)}>
               <RotateCw />
+            </IconButton>
+            <IconButton label={t("part.box")} aria-keyshortcuts="p" onClick={cut}>
+              <SquareDashedMousePointer />
             </IconButton>
             {document.fullscreenEnabled && (
               <IconButton
@@ -169,14 +196,16 @@ export function Viewer({ collection, id, pictures, onMove, onNearEnd, onLike, on
         <X />
       </IconButton>
       <About
-        id={id}
         name={name}
         picture={picture}
         best={best}
-        problem={refused ?? (picture || problem?.status !== 404 ? problem : null)}
+        problem={picture || problem?.status !== 404 ? problem : null}
         onLike={() => onLike(id)}
         onUnlike={() => onUnlike(id)}
-        onRemove={() => void remove()}
+        onRemove={() => {
+          setRemoved(id);
+          onRemove(id);
+        }}
       />
     </Dialog>
   );

@@ -10,18 +10,18 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 
-from tsir.api import collections, images, img, imports, jobs, search, sessions, system
+from tsir.api import backups, collections, duplicates, folders, images, img, imports, jobs, search, sessions, system, trash
 from tsir.api.door import Door
 from tsir.api.entrance import Entrance
 from tsir.api.guard import Guard, gui_origins
 from tsir.api.metrics import Measure, Metrics
-from tsir.api.problems import add_handlers
+from tsir.api.problems import REFERENCE_PATHS, add_handlers
 from tsir.api.schemas import Problem
 from tsir.api.state import State
 from tsir.encoders.base import Encoder
+from tsir.encoders.loaded import Encoders
 from tsir.jobs.runner import JobRunner
 from tsir.library.library import Library
 from tsir.services.opening import Service
@@ -41,9 +41,17 @@ thumbnails and job events, too. Those also take the key as `?key=KEY`, which is 
 Every answer carries an `X-Request-Id`: the one that was sent, or a new one. The server's log names it.
 """
 
-PROBLEM: dict[str, Any] = {
+REFERENCE_PROBLEM: dict[str, Any] = {
     "description": "What was wrong, and what would be right.",
-    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "properties": {"status": {"type": "boolean", "const": False}, "msg": {"type": "string"}},
+                "required": ["status", "msg"],
+            }
+        }
+    },
 }
 
 
@@ -51,11 +59,13 @@ def create_app(
     settings: Settings,
     *,
     encoder: Encoder | None = None,
+    encoders: Encoders | None = None,
     library: Library | None = None,
     runner: JobRunner | None = None,
     owner_token: str | None = None,
 ) -> FastAPI:
-    """The application of these settings. Encoder, library and runner are made from them unless given; a given library is not closed.
+    """The application of these settings. Encoder (or all of them), library and runner are made from them unless given; a given library
+    is not closed.
 
     `owner_token` is a key that also allows to import folders outside IMAGE_ROOTS: the command line of the same user has it.
     The port answers at once; stores and encoder are opened in the background (`/health/ready`).
@@ -66,7 +76,7 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        state = State(Service(settings, encoder=encoder, library=library, runner=runner), metrics, owner_token)
+        state = State(Service(settings, encoders or Encoders(settings, encoder), library=library, runner=runner), metrics, owner_token)
         app.state.tsir = state
         opening = asyncio.create_task(state.open())
         try:
@@ -82,14 +92,12 @@ def create_app(
         version=version("tsir"),
         description=DESCRIPTION,
         lifespan=lifespan,
-        generate_unique_id_function=_operation_id,
         # The usual pages load scripts from elsewhere, with the rights of this origin.
         docs_url=None,
         redoc_url=None,
-        responses={"default": PROBLEM},
     )
-    for module in (system, sessions, collections, imports, images, search, jobs, img):
-        app.include_router(module.router)
+    for module in (system, sessions, collections, folders, imports, images, duplicates, trash, search, jobs, backups, img):
+        app.router.routes += module.router.routes  # `include_router` would build each a second time, when it is first asked for
     add_handlers(app)
     # The last one added is the first to see a request: answers of the guard, too, are measured and carry CORS headers.
     app.add_middleware(Guard, settings=settings, door=door)
@@ -108,11 +116,6 @@ def create_app(
     return app
 
 
-def _operation_id(route: APIRoute) -> str:
-    """The function's name: generated clients read like the source."""
-    return route.name
-
-
 def _document(app: FastAPI, door: Door) -> None:
     """Add to the schema what FastAPI cannot know: the shape of errors, and the keys."""
     generate = app.openapi
@@ -123,7 +126,12 @@ def _document(app: FastAPI, door: Door) -> None:
             components = schema.setdefault("components", {})
             schemas = components.setdefault("schemas", {})
             schemas["Problem"] = Problem.model_json_schema()
-            schemas["Filter"] = filters.json_schema()  # a form's text, of which FastAPI knows no more
+            schemas["Filter"] = filters.json_schema()  # a form's text or a plain object, of which FastAPI knows no more
+            schemas["SearchRequest"]["properties"]["filter"] = {"anyOf": [{"$ref": "#/components/schemas/Filter"}, {"type": "null"}]}
+            for name, form in schemas.items():
+                if name.startswith("Body_"):
+                    for field in form["properties"].values():
+                        _present(field)
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
             components["securitySchemes"] = {
@@ -132,10 +140,22 @@ def _document(app: FastAPI, door: Door) -> None:
                 "cookie": {"type": "apiKey", "in": "cookie", "name": door.cookie, "description": "Of `POST /api/v1/session`."},
             }
             schema["security"] = [{}, {"bearer": []}, {"header": []}, {"cookie": []}]
-            for path in schema["paths"].values():
+            for address, path in schema["paths"].items():
                 for operation in path.values():
+                    for parameter in operation.get("parameters", ()):
+                        _present(parameter["schema"])
                     operation["responses"].pop("422", None)  # FastAPI's own shape; ours is "default"
+                    if address.startswith(REFERENCE_PATHS):
+                        operation["responses"]["default"] = REFERENCE_PROBLEM
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _present(field: dict[str, Any]) -> None:
+    """A parameter, or a field of a form, is there or it is not; nothing that is written there means null."""
+    kinds = [kind for kind in field.get("anyOf", ()) if kind != {"type": "null"}]
+    if len(kinds) == 1:
+        del field["anyOf"]
+        field.update(kinds[0])

@@ -22,6 +22,8 @@ class TsirError(Exception):
 
     def __init__(self, message: str, *, retry_after: int | None = None) -> None:
         super().__init__(message)
+        self.members: dict[str, int] = {}
+        """What a program is told besides, such as the place of a word."""
         self.retry_after = retry_after
         """Seconds after which trying again makes sense, if it ever does."""
 
@@ -88,6 +90,13 @@ class EncoderMismatch(Conflict):
     code = "encoder_mismatch"
 
 
+class VectorsDamaged(Conflict):
+    """The files of a collection's vectors cannot be read: they are thrown away and made again."""
+
+    title = "Vectors damaged"
+    code = "vectors_damaged"
+
+
 class StoreUnavailable(TsirError):
     """Milvus or the SQL server does not answer right now: away, starting, overloaded, its disk full. The same call may succeed later."""
 
@@ -99,12 +108,26 @@ class StoreUnavailable(TsirError):
         super().__init__(message, retry_after=retry_after)
 
 
+class DiskFull(StoreUnavailable):
+    """A disk has no room for what is to be written: it goes on when somebody made some."""
+
+    title = "Disk full"
+    code = "disk_full"
+
+
 class StoreRefused(TsirError):
     """Milvus or the SQL server answered that it will not do this: the same call would fail again, so that nobody waits for it."""
 
     status = 502
     title = "Store refused"
     code = "store_refused"
+
+
+class CatalogDamaged(StoreRefused):
+    """The catalog's file cannot be read any more, or is gone: a backup of it must be brought back."""
+
+    title = "Catalog damaged"
+    code = "catalog_damaged"
 
 
 class EncoderUnavailable(TsirError):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
-from tsir.errors import InvalidInput
+from tsir.errors import NotFound
 
 T = TypeVar("T")
 
@@ -27,12 +27,12 @@ def encode_cursor(text: str) -> str:
 
 
 def decode_cursor(cursor: str, pattern: str) -> re.Match[str]:
-    """The text of a cursor, matched with what such a text looks like. Raises InvalidInput for what `encode_cursor` never gave."""
+    """The text of a cursor, matched with what such a text looks like. Raises NotFound for what `encode_cursor` never gave."""
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (ValueError, binascii.Error):
         text = ""
     found = re.fullmatch(pattern, text)
     if found is None:
-        raise InvalidInput("cursor is not one of ours; use `next` of the page before, or none for the first page.")
+        raise NotFound("cursor is not one of ours; use `next` of the page before, or none for the first page.")
     return found

@@ -40,6 +40,8 @@ class CollectionSummary:
     """Images that were begun and not finished; importing them again mends them."""
     missing: int
     """Ready images whose files are not there now: hidden until they are back."""
+    excluded: int
+    """Images that were taken out and lie in folders: imports leave them out."""
     state: CollectionState
     created_at: datetime
 
@@ -64,12 +66,17 @@ class ImageMetadata:
     format: str
     """A name of `tsir.media.formats`: "JPEG", "PNG", "WEBP", ..."""
     taken_at: datetime | None = None
-    """Capture time. The decoder gives the camera's clock without a zone, which the catalog takes as UTC: most cameras record none."""
+    """Capture time by the camera's clock: with its offset from UTC if the camera noted that, else without a zone."""
     camera: str | None = None
     latitude: float | None = None
     """Degrees, north positive."""
     longitude: float | None = None
     """Degrees, east positive."""
+
+    @property
+    def clock(self) -> datetime | None:
+        """What the camera's clock showed: people look for the evening that it was there and then."""
+        return self.taken_at.replace(tzinfo=None) if self.taken_at else None
 
     @property
     def located(self) -> bool:
@@ -119,13 +126,72 @@ class Hit:
     """float32 [dim], unit length, as stored."""
 
 
+BegunStatus = Literal["new", "known", "excluded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many pictures have a value."""
+
+    value: str | None
+    """None: nothing is known."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """How many pictures there are of each sort, the most frequent first."""
+
+    total: int
+    years: tuple[Count, ...]
+    """When they were taken, the newest first."""
+    folders: tuple[Count, ...]
+    """Where they lie, absolute; without what lies in folders below. Copies count in each."""
+    cameras: tuple[Count, ...]
+    formats: tuple[Count, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Begun:
     """What `Collection.begin` made of one picture."""
 
     id: int
-    status: Literal["new", "known"]
-    """known: the content is stored and ready, only the path was noted, no vector is needed. new: encode it and call `finish`."""
+    status: BegunStatus
+    """known: the content is stored and ready, only the path was noted, no vector is needed. new: encode it and call `finish`. excluded:
+    somebody took it out of the collection; only the path was noted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What was taken out of a collection."""
+
+    images: int
+    only_copies: int
+    """Images that lay among the uploads and nowhere else: their files are in the trash."""
+    trash: str | None
+    """The entry of the trash by which all of it can be restored; None when there was nothing to remove."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What came back from the trash."""
+
+    collection: str
+    images: int
+    waiting: tuple[int, ...]
+    """Images of these that need to be encoded again."""
+    lost: int
+    """Images whose file is not there any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relocated:
+    """What was moved with a folder."""
+
+    places: int
+    images: int
+    missing: int
+    """Places below the new folder where no file is."""
 
 
 @dataclass(frozen=True, slots=True)

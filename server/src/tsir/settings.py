@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote_plus
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tsir.errors import InvalidInput
+from tsir.patience import Silent, answered
 
 PREFIX = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 """A path under which a proxy shows the whole, such as /photos: nothing that means more than itself in a page, a header or nginx."""
@@ -64,7 +68,7 @@ class Settings(BaseSettings):
     # Where things lie
     data_dir: Path = Field(Path("data"), description="Catalog, vectors, uploads, thumbnails and caches. A fresh folder is a fresh library.")
     upload_path: Path | None = Field(None, description="Uploaded pictures. Default: DATA_DIR/uploads.")
-    image_roots: str = Field("", description="Server folders that may be imported, separated like PATH. Empty: none.")
+    image_roots: str = Field("", description="Server folders that may be imported, separated like PATH, or as a JSON list. Empty: none.")
     exclude: str = Field(
         "", description="Patterns of files and folders that imports leave out, as .gitignore has them, separated by commas."
     )
@@ -129,6 +133,10 @@ class Settings(BaseSettings):
     forget_after_days: int | None = Field(
         None, ge=1, description="Days after which pictures whose files are missing are taken out of the library. Default: never."
     )
+    trash_days: int = Field(30, ge=0, description="Days that uploads which were taken out stay in DATA_DIR/trash before they are gone.")
+    catalog_backups: int = Field(
+        7, ge=0, description="Days of which a copy of the SQLite catalog is kept in DATA_DIR/backups. 0: none is made."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged.")
     log_format: Literal["text", "json"] = Field("text", description="json: an object on each line, for programs that collect logs.")
 
@@ -152,6 +160,15 @@ class Settings(BaseSettings):
     def _readable_keys(cls, value: SecretStr | None) -> SecretStr | None:
         for entry in _entries(value):
             ApiKey.parse(entry)
+        return value
+
+    @field_validator("image_roots")
+    @classmethod
+    def _readable_roots(cls, value: str) -> str:
+        try:
+            folders(value)
+        except (ValueError, TypeError):
+            raise ValueError('must be folders separated like PATH, or a JSON list of them such as ["/photos", "/a:b"]') from None
         return value
 
     @field_validator("root_path")
@@ -188,7 +205,7 @@ class Settings(BaseSettings):
     @property
     def roots(self) -> tuple[Path, ...]:
         """The allowed import folders, resolved."""
-        return tuple(Path(part).expanduser().resolve() for part in self.image_roots.split(os.pathsep) if part.strip())
+        return tuple(_resolved(Path(part).expanduser()) for part in folders(self.image_roots))
 
     @property
     def exclusions(self) -> tuple[str, ...]:
@@ -230,7 +247,66 @@ class Settings(BaseSettings):
             return f"mysql+pymysql://{user}@{self.mysql_host}:{self.mysql_port}/{self.mysql_db}?charset=utf8mb4"
         return f"sqlite:///{self.data_dir.expanduser().resolve() / 'catalog.db'}"
 
+    @property
+    def server_note(self) -> Path:
+        """Where a running server that holds `data_dir` notes its address, and a token that only its user can read."""
+        return self.data_dir.expanduser().resolve() / "server.json"
+
+    def announced_url(self) -> str | None:
+        """The address of the server that says it holds `data_dir`; it may have died meanwhile."""
+        try:
+            return str(json.loads(self.server_note.read_text())["url"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+def folders(text: str) -> list[str]:
+    """The folders of a list like IMAGE_ROOTS: separated like PATH, where a name with a separator in it counts as one if there is such a
+    folder, and a single letter before a slash as a drive; or as a JSON list, which is never ambiguous.
+
+    Raises ValueError for what begins like a JSON list and is none.
+    """
+    if text.lstrip().startswith("["):
+        found = json.loads(text)
+        if not all(isinstance(one, str) for one in found):
+            raise ValueError("must be a list of folders")
+        return [one for one in found if one.strip()]
+    parts = text.split(os.pathsep)
+    found = []
+    while parts:
+        lengths = range(len(parts), 1, -1)
+        # Relative names would be looked for in the working directory: whatever lies there, they end at the separator.
+        count = next((n for n in lengths if parts[0][:1] in ("/", "~") and _is_folder(os.pathsep.join(parts[:n]))), 1)
+        if count == 1 and len(parts) > 1 and re.fullmatch(r"\s*[A-Za-z]", parts[0]) and parts[1][:1] in ("/", "\\"):
+            count = 2
+        found.append(os.pathsep.join(parts[:count]))
+        parts = parts[count:]
+    return [one for one in found if one.strip()]
+
+
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(os.path.expanduser(path))  # noqa: PTH111, PTH112 - False also for what no path can be
+
 
 def _entries(keys: SecretStr | None) -> tuple[str, ...]:
     text = keys.get_secret_value() if keys else ""
     return tuple(key.strip() for key in text.split(",") if key.strip())
+
+
+def configured(**given: Any) -> Settings:
+    """Settings from .env, environment and, above both, what is given; None is not. Raises InvalidInput naming a bad one."""
+    if unknown := sorted(set(given) - set(Settings.model_fields)):
+        raise InvalidInput(f"There is no setting {unknown[0]!r}.")
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, item['loc'])).upper()} {item['msg'][:1].lower()}{item['msg'][1:]}" for item in error.errors()]
+        raise InvalidInput(f"Settings cannot be used: {'; '.join(wrong)}.") from error
+
+
+def _resolved(folder: Path) -> Path:
+    """Without links, where the file system answers."""
+    try:
+        return answered(folder, folder.resolve)
+    except Silent:
+        return folder.absolute()

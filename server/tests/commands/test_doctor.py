@@ -51,10 +51,17 @@ def test_fresh_place_is_well_and_stays_as_it_is(doctor: Doctor, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_library_is_looked_at_and_damage_is_said(doctor: Doctor, tmp_path: Path, photos: Path, settings: Settings) -> None:
+def test_library_is_looked_at_and_damage_is_said(
+    doctor: Doctor, tmp_path: Path, photos: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert CliRunner().invoke(cli.app, ["load", str(photos)]).exit_code == 0
     seen = found(doctor("--json"))
     assert seen["catalog"]["said"].endswith("is sound.") and seen["vectors"]["said"].endswith("answers.")
+    assert "collection" not in seen
+    other = FakeEncoder("other")
+    monkeypatch.setattr(registry, "load_encoder", lambda settings: other)
+    seen = found(doctor("--json"))
+    assert "tsir reencode tsir --encoder other" in seen["collection"]["said"] and "browsed" in seen["collection"]["advice"]
     catalog = tmp_path / "data" / "catalog.db"
     damaged = bytearray(catalog.read_bytes())
     damaged[100:20_000] = os.urandom(19_900)
@@ -103,7 +110,7 @@ def test_ports_folders_weights_and_open_doors_are_looked_at(doctor: Doctor, tmp_
     assert (seen["IMAGE_ROOTS"]["state"], seen["encoder"]["said"]) == ("notice", "The weights are gone.")
     seen = found(doctor("--json", "--host", "0.0.0.0", "--image-roots", tmp_path / "none", "--data-dir", tmp_path / "file" / "data"))
     assert "API_KEYS" in seen["access"]["said"]
-    assert "is not there" in seen["IMAGE_ROOTS"]["said"] and "drive" in seen["IMAGE_ROOTS"]["advice"]
+    assert "does not exist" in seen["IMAGE_ROOTS"]["said"] and "drive" in seen["IMAGE_ROOTS"]["advice"]
     assert seen["DATA_DIR"]["state"] == "trouble"
     assert "file" in found(doctor("--json", "--image-roots", tmp_path / "file"))["IMAGE_ROOTS"]["said"]
 

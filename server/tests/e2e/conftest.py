@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -179,6 +180,20 @@ def site(new_site: Callable[..., Site]) -> Site:
     site = new_site()
     assert site.load("tsir") >= 100
     return site
+
+
+@pytest.fixture(scope="session")
+def browser(browser: Browser) -> Browser:
+    """Browsers whose user wants to see what is less likely, too: how much that is, is the model's business."""
+    new_context = browser.new_context
+
+    def with_choice(**options: Any) -> BrowserContext:
+        context = new_context(**options)
+        context.add_init_script("try { localStorage.setItem('tsir.less', 'shown') } catch { /* a blank page has none */ }")
+        return context
+
+    browser.new_context = with_choice  # type: ignore[method-assign]
+    return browser
 
 
 @pytest.fixture

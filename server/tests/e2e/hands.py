@@ -43,7 +43,7 @@ def curve(*corners: Dot, steps: int = 8) -> list[Dot]:
 
 
 def sheet(page: Page) -> Locator:
-    return page.get_by_role("img", name="Sketch", exact=True)
+    return page.get_by_role("img", name=re.compile("^(Sketch|画板)$"))
 
 
 def on_sheet(page: Page, dots: Sequence[Dot]) -> list[Dot]:
@@ -130,6 +130,24 @@ def drop(page: Page, target: Locator, held: JSHandle) -> None:
         target.dispatch_event(name, {"dataTransfer": held})
 
 
+def drag_folder(page: Page, folder: Path, target: Locator) -> None:
+    """Drags a folder of the user's over the page, and lets it go on what appears there."""
+    devtools = page.context.new_cdp_session(page)
+
+    def drag(kind: str, x: float, y: float) -> None:
+        data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+        devtools.send("Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": data})
+
+    drag("dragEnter", 700, 500)
+    drag("dragOver", 700, 500)
+    expect(target).to_be_visible()
+    box = target.bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    drag("dragOver", x, y)
+    drag("drop", x, y)
+
+
 def ingredient(page: Page, name: str) -> Locator:
     """A part of the question (`sketch`, `image`, `like`, `filter`) as it stands in the bar."""
     return page.locator(f"[data-ingredient={name}]")
@@ -143,9 +161,13 @@ def words(page: Page) -> Locator:
     return page.get_by_role("textbox", name="Describe the picture")
 
 
+def gallery(page: Page) -> Locator:
+    return page.get_by_role("list", name=re.compile("^(Results|结果)$"))
+
+
 def results(page: Page) -> Locator:
     """The pictures of the answer, painted or not."""
-    return page.get_by_role("list", name="Results").locator("button[data-id]")
+    return gallery(page).locator("button[data-id]")
 
 
 def tile(page: Page, place: int) -> Locator:
@@ -157,12 +179,12 @@ def tile(page: Page, place: int) -> Locator:
 
 def tiles(page: Page) -> Locator:
     """All pictures that are painted."""
-    return page.get_by_role("list", name="Results").locator("button[data-state=shown]")
+    return gallery(page).locator("button[data-state=shown]")
 
 
 def part(page: Page, name: str) -> Locator:
     """The share of a part of the question (`text`, `sketch`, `like`, ...) in the first picture that has one."""
-    return page.get_by_role("list", name="Results").locator(f"[data-part={name}]").first
+    return gallery(page).locator(f"[data-part={name}]").first
 
 
 def job(scope: Page | Locator) -> Locator:
@@ -179,7 +201,7 @@ def expect_hits(page: Page) -> None:
 
 def scores(page: Page) -> list[float]:
     """Of all hits that are in the document, in their order."""
-    hits = page.get_by_role("list", name="Results").locator("[data-score]").all()
+    hits = gallery(page).locator("[data-score]").all()
     return [float(hit.get_attribute("data-score") or "nan") for hit in hits]
 
 

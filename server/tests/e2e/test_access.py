@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import ROOT, Site
-from tests.e2e.hands import draw, expect_hits, expect_marks, open_library, oval, sheet, tile, tiles, words
-from tests.skips import skip_or_fail
+from tests.e2e.access import violations
+from tests.e2e.conftest import Site
+from tests.e2e.hands import draw, expect_hits, expect_marks, open_library, oval, sheet, tile, words
 
 pytestmark = pytest.mark.e2e
 
 PLATE = oval(0.5, 0.5, 0.36, 0.25)
-AXE = ROOT / "client" / "node_modules" / "axe-core" / "axe.min.js"
+# What `test_journey` does not look like
 LOOKS: dict[str, dict[str, Any]] = {
-    "desktop": {"viewport": {"width": 1400, "height": 900}},
-    "desktop, dark": {"viewport": {"width": 1400, "height": 900}, "color_scheme": "dark"},
     "desktop, forced colours": {"viewport": {"width": 1400, "height": 900}, "forced_colors": "active"},
     "phone": {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True},
-    "phone, dark": {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "color_scheme": "dark"},
     "phone on its side": {"viewport": {"width": 844, "height": 390}, "has_touch": True, "is_mobile": True},
 }
-
-
-def violations(page: Page) -> list[str]:
-    """What axe finds on the page as it is, a line each."""
-    if not AXE.is_file():
-        skip_or_fail("client/node_modules is not there: run `make client`")
-    # Colours on their way from one to the other are nobody's.
-    page.evaluate("Promise.all(document.getAnimations().map(move => move.finished.catch(() => null)))")
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    # In forced colours the system chooses them; axe reads those that it overrules.
-    rules = "{ 'color-contrast': { enabled: !matchMedia('(forced-colors: active)').matches } }"
-    found = page.evaluate(f"axe.run(document, {{ resultTypes: ['violations'], rules: {rules} }})")["violations"]
-    return [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found for node in one["nodes"]]
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -120,56 +103,3 @@ def test_focus_never_falls_to_the_start_of_the_page(site: Site, page: Page) -> N
     press("Start over")
     expect(page.get_by_role("heading", name="Newest pictures")).to_be_visible()
     assert not page.evaluate(FOCUS), "after a new start"
-
-
-def test_question_is_asked_by_keyboard_alone(site: Site, page: Page) -> None:
-    page.goto(site.gui)
-    expect(tiles(page).first).to_be_visible()
-    page.keyboard.press("/")
-    page.keyboard.type("an animal")
-    page.keyboard.press("Enter")
-    expect_hits(page)
-
-    def tab_to(name: str) -> None:
-        for _ in range(60):
-            if page.evaluate("document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent").strip() == name:
-                return
-            page.keyboard.press("Tab")
-        pytest.fail(f"Tab does not reach {name!r}")
-
-    tab_to("Without")
-    page.keyboard.press("Enter")
-    page.keyboard.type("grass")
-    expect(page.get_by_role("textbox", name="Without")).to_have_value("grass")
-    expect_hits(page)
-    tab_to("Filters")
-    page.keyboard.press("Enter")
-    page.keyboard.press("Tab")
-    page.keyboard.press("ArrowRight")
-    expect(page.get_by_role("radio", name="Wide")).to_be_checked()
-    page.keyboard.press("Escape")
-    expect(page.get_by_role("button", name="Filters · 1")).to_be_focused()
-    expect_hits(page)
-    assert "not=grass" in page.url and "shape=landscape" in page.url
-
-
-def test_key_is_asked_for_once_and_then_when_one_wishes(new_site: Callable[..., Site], rough_page: Page) -> None:
-    page, site = rough_page, new_site(API_KEYS="correct-horse")
-    site.load("tsir", key="correct-horse")
-    page.goto(site.gui)
-    question = page.get_by_role("dialog", name="API key")
-    expect(question).to_contain_text("Whoever runs it can tell you one")
-    expect(question.get_by_label("Key")).to_be_focused()
-    question.get_by_role("button", name="Cancel").click()
-    expect(question).to_have_count(0)
-    alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("only those who have a key")
-    words(page).fill("a dog")
-    page.wait_for_timeout(7000)  # longer than any request waits to be repeated
-    expect(question).to_have_count(0)
-    alert.get_by_role("button", name="Enter the key").click()
-    question.get_by_label("Key").fill("correct-horse")
-    question.get_by_role("button", name="Continue").click()
-    expect(question).to_have_count(0)
-    expect_hits(page)
-    site.stop()

@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.e2e.conftest import FAKE, Site, ask, wait_until
-from tests.e2e.hands import expect_hits, results, tile, tiles, words
+from tests.e2e.hands import expect_hits, open_library, results, tile, tiles, words
 
 pytestmark = pytest.mark.e2e
 
@@ -176,40 +176,103 @@ def test_browsing_goes_by_date_and_a_rail_leads_through_the_years(large: Site, p
     expect(page.get_by_role("heading", name=f"{newest:%B %Y}")).to_be_in_viewport()
 
 
-def test_three_are_selected_removed_and_brought_back(large: Site, own: str, page: Page, shoot: Callable[[Page, str], None]) -> None:
-    removals: list[str] = []
-    page.on("request", lambda request: removals.append(request.url) if request.method == "DELETE" else None)
+def test_browsing_is_filtered_and_ordered(large: Site, page: Page) -> None:
+    page.goto(large.gui)
+    status = page.get_by_test_id("status")
+    page.get_by_role("button", name="Filters").click()
+    panel = page.get_by_role("group", name="Filters")
+    panel.get_by_label("Taken from").fill("2021-01-01")
+    panel.get_by_label("to", exact=True).fill("2021-01-31")
+    expect(status).to_have_text("16 pictures shown")  # the last one was taken in the evening of the 31st
+    panel.get_by_role("radio", name="Tall").check()
+    expect(status).to_have_text("6 pictures shown")
+    panel.get_by_label("In the folder").fill("/nowhere")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.reload()
+    page.get_by_role("button", name="Drop: In the folder: /nowhere").click()
+    expect(status).to_have_text("6 pictures shown")
+    expect(tile(page, 0)).to_have_attribute("title", "0015.jpg")
+    page.get_by_role("combobox", name="Order").select_option("By name")
+    expect(tile(page, 0)).to_have_attribute("title", "0000.jpg")
+    assert "sort=name" in page.url
+    page.go_back()
+    expect(tile(page, 0)).to_have_attribute("title", "0015.jpg")
+    page.get_by_role("button", name="Start over").click()
+    expect(status).to_have_text("40 pictures shown")
+
+
+def test_missing_pictures_are_told_of_shown_and_forgotten(large: Site, own: str, page: Page) -> None:
+    folder = large.photos / own
+    away = folder.with_name(f"{own}_away")
+    away.mkdir()
+    for name in ("0.png", "1.png"):
+        (folder / name).rename(away / name)
+    assert ask("POST", f"{large.api}/api/v1/collections/{own}/imports", {"path": str(folder)})[0] == 202
+    wait_until("Two are missing", lambda: count(large, own) == 4, 60)
+    page.goto(f"{large.gui}/?in={own}")
+    expect(tiles(page)).to_have_count(4)
+    panel = open_library(page)
+    expect(panel).to_contain_text("The files of 2 pictures are not there now. Is a drive away?")
+    panel.get_by_role("button", name="Show the missing ones").click()
+    expect(tiles(page)).to_have_count(2)
+    expect(page.get_by_role("list", name="Results")).to_contain_text("File not there")
+    tile(page, 0).click()
+    viewer = page.get_by_role("dialog")
+    expect(viewer).to_contain_text("not at its place now")
+    expect(viewer.get_by_role("link", name="Open original")).to_have_count(0)
+    page.keyboard.press("Escape")
+    (away / "0.png").rename(folder / "0.png")
+    page.get_by_role("button", name="Forget them…").click()
+    expect(page.get_by_text("No file is touched.")).to_be_visible()
+    page.get_by_role("button", name="Forget", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("1 picture forgotten. 1 picture found again")
+    wait_until("The one that is back can be found", lambda: count(large, own) == 5, 30)
+    expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
+
+
+def test_selected_pictures_are_added_elsewhere_removed_and_brought_back(
+    large: Site, own: str, page: Page, shoot: Callable[[Page, str], None]
+) -> None:
     page.goto(f"{large.gui}/?in={own}")
     expect(tiles(page)).to_have_count(6)
     choose(page, 1)
-    results(page).nth(3).click(modifiers=["Shift"])
     bar = page.get_by_role("toolbar", name="Selected pictures")
-    expect(bar).to_contain_text("3 selected")
     shoot(page, "selection")
-    bar.get_by_role("button", name="Remove").click()
-    expect(tiles(page)).to_have_count(3)
-    expect(bar).to_have_count(0)
-    page.get_by_role("button", name="Undo removal").click()
-    expect(tiles(page)).to_have_count(6)
-    assert removals == [] and count(large, own) == 6, "nothing had happened yet"
-    results(page).first.focus()
-    page.keyboard.press("x")
+    bar.get_by_role("button", name="Add to…").click()
+    page.get_by_role("textbox", name="New collection").fill(f"{own[:50]}_more")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text(f"1 picture added to {own[:50]}_more")
+    assert count(large, f"{own[:50]}_more") == 1
     bar.get_by_role("button", name="Remove").click()
     expect(tiles(page)).to_have_count(5)
-    page.get_by_role("button", name="Dismiss").click()
-    wait_until("The picture is gone", lambda: count(large, own) == 5, 30)
-    assert len(removals) == 1
-
-
-def test_removal_is_carried_out_when_the_page_is_left(large: Site, own: str, page: Page) -> None:
-    page.goto(f"{large.gui}/?in={own}")
+    expect(bar).to_have_count(0)
+    expect(page.get_by_role("status").filter(has_text="1 picture taken out")).to_contain_text("Files in folders of the server stay")
+    assert count(large, own) == 5
+    # What was removed lies in the trash, and comes back from there, too.
+    panel = open_library(page)
+    trash = panel.get_by_role("region", name="Trash")
+    trash.get_by_role("listitem").filter(has_text=f"1 picture of {own}").get_by_role("button", name="Bring back").click()
+    expect(trash).to_contain_text(f"1 picture back in {own}")
+    panel.get_by_role("button", name="Close").click()
     expect(tiles(page)).to_have_count(6)
-    choose(page, 0)
-    choose(page, 1)
-    page.get_by_role("toolbar", name="Selected pictures").get_by_role("button", name="Remove").click()
-    expect(tiles(page)).to_have_count(4)
-    page.goto("about:blank")
-    wait_until("Both are gone", lambda: count(large, own) == 4, 30)
+
+
+def test_folders_of_the_server_are_looked_through(large: Site, own: str, page: Page, shoot: Callable[[Page, str], None]) -> None:
+    (large.photos / "trips" / "sea").mkdir(parents=True)
+    page.goto(large.gui)
+    panel = open_library(page)
+    inside = panel.get_by_role("list", name="Folders inside")
+    expect(inside.get_by_role("button", name="trips 1 folder")).to_be_visible()  # and not: 0 pictures
+    inside.get_by_role("button", name=f"{own} 6 pictures").click()
+    chosen = panel.get_by_label("Folder on the server")
+    expect(chosen).to_have_value(str(large.photos / own))
+    expect(inside.get_by_role("button")).to_have_count(0)
+    panel.get_by_role("button", name="Up").click()
+    expect(chosen).to_have_value(str(large.photos))
+    expect(inside.get_by_role("button", name=own)).to_be_visible()
+    shoot(page, "folders")
 
 
 def test_selection_is_downloaded_as_one_zip(large: Site, own: str, page: Page) -> None:
@@ -244,6 +307,8 @@ def test_finger_that_rests_selects_and_a_tap_opens(large: Site, own: str, browse
         expect(bar).to_contain_text("1 selected")
         devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
         expect(bar).to_contain_text("1 selected")  # not opened, not taken back
+        below, above = page.get_by_role("search").bounding_box(), bar.bounding_box()
+        assert below and above and above["y"] + above["height"] <= below["y"], "the bar lies above the docked sheet"
         tile(page, 1).tap()
         expect(bar).to_contain_text("2 selected")
         bar.get_by_role("button", name="Clear the selection").tap()

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import ROOT, Site, wait_until
+from tests.e2e.conftest import FAKE, IMPORT_S, ROOT, Site, wait_until
 from tests.e2e.hands import draw, expect_hits, job, oval, tiles, words
 from tests.ports import free_port
 from tests.skips import skip_or_fail
@@ -158,14 +158,19 @@ def test_person_searches_below_a_path(site: Site, dist: Path, tmp_path: Path, pa
         assert "not-to-be-logged" not in (tmp_path / "access.log").read_text()
 
 
-def test_person_searches_below_a_path_of_the_program_itself(new_site: Callable[..., Site], page: Page) -> None:
-    site = new_site(ROOT_PATH="/photos")
-    site.load("tsir")
+def test_first_start_below_a_path_shows_the_sample_gallery_and_names_its_source(
+    new_site: Callable[..., Site], page: Page, shoot: Callable[[Page, str], None]
+) -> None:
+    site = new_site(samples=True, command=FAKE, ROOT_PATH="/photos")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{site.gui}/photos/")
-    expect(tiles(page).first).to_be_visible()
+    footer = page.get_by_role("contentinfo")
+    expect(footer).to_contain_text("Sample pictures: OpenMoji, CC BY-SA 4.0", timeout=IMPORT_S * 1000)
+    expect(footer.get_by_role("link", name="CC BY-SA 4.0")).to_have_attribute("href", "https://creativecommons.org/licenses/by-sa/4.0/")
+    expect(page.get_by_role("button", name="Importing")).to_have_count(0, timeout=IMPORT_S * 1000)
     words(page).fill("a plate of food")
     expect_hits(page)
+    shoot(page, "samples")
     assert [url for url in asked if not url.startswith((f"{site.gui}/photos/", "data:", "blob:"))] == []
     site.stop()

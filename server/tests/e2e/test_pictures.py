@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from tests.e2e.access import violations
 from tests.e2e.conftest import Site
 from tests.e2e.hands import (
     asked,
@@ -108,26 +112,30 @@ def test_result_is_dragged_into_the_question_and_turned_into_its_opposite(site: 
     like = ingredient(page, "like")
     like.get_by_role("button", name="More like this picture", exact=True).click()
     page.get_by_role("radio", name="Not like this").check()
-    form = asked(page, "form => form.has('weights')")
-    assert form["text"] == "an animal" and json.loads(form["weights"])["like"] < 0
-    assert "strength=like" in page.url
+    form = asked(page, "form => form.has('not_like')")
+    assert form["text"] == "an animal" and form["not_like"] == number and "like" not in form
+    assert f"like=-{number}" in page.url
     expect(like).to_contain_text("Not like this picture")
     expect_hits(page)
     page.reload()
     expect(like).to_contain_text("Not like this picture")
 
 
-def test_second_picture_of_the_library_joins_the_first(site: Site, page: Page) -> None:
+def test_pictures_of_the_library_join_each_other(site: Site, page: Page) -> None:
     page.goto(site.gui)
+    first = tile(page, 0).get_attribute("data-id")
     tile(page, 0).click()
     page.get_by_role("button", name="Find similar").click()
     expect_hits(page)
-    tile(page, 4).click()
+    other = tile(page, 3)
+    against = other.get_attribute("data-id")
+    other.click()
     page.get_by_role("button", name="Not like this").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
-    form = asked(page, "form => form.has('weights')")
-    assert {"like", "image"} <= set(form) and json.loads(form["weights"])["image"] < 0
+    form = asked(page, "form => form.has('not_like')")
+    assert (form["like"], form["not_like"]) == (first, against)
     expect_hits(page)
+    expect(ingredient(page, "like")).to_have_count(2)
 
 
 def test_not_like_this_alone_asks_for_nothing_and_says_so(site: Site, page: Page) -> None:
@@ -207,9 +215,62 @@ def test_filters_stand_in_the_bar_and_their_panel_is_never_clipped(site: Site, p
         assert "shape=" not in page.url
 
 
+def test_copies_are_shown_as_one_picture_that_opens(site: Site, page: Page) -> None:
+    photos = sorted(path for path in site.photos.iterdir() if path.suffix.lower() in (".jpg", ".jpeg"))[:2]
+    files = [("files", (path.name, path.read_bytes())) for path in photos]
+    with Image.open(photos[0]) as photo, io.BytesIO() as small:
+        photo.resize((photo.width // 2, photo.height // 2)).save(small, "JPEG")
+        files.append(("files", ("small.jpg", small.getvalue())))
+    assert httpx.put(f"{site.api}/api/v1/collections/copies").status_code == 201
+    assert httpx.post(f"{site.api}/api/v1/collections/copies/imports", files=files).status_code == 202
+    page.goto(f"{site.gui}/?in=copies&q=a+picture")
+    expect(results(page)).to_have_count(3)
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_role("radio", name="Copies as one").check()
+    expect(results(page)).to_have_count(2)
+    page.keyboard.press("Escape")
+    members = page.get_by_role("button", name="1 more like ")
+    expect(members).to_have_text("+1")
+    assert violations(page) == []
+    members.focus()
+    page.keyboard.press("Enter")
+    expect(results(page)).to_have_count(3)
+    expect(members).to_have_attribute("aria-expanded", "true")
+    members.click()
+    expect(results(page)).to_have_count(2)
+    assert "stack=duplicates" in page.url
+    page.get_by_role("button", name="Drop: Copies as one").click()
+    expect(results(page)).to_have_count(3)
+    expect(members).to_have_count(0)
+
+
+def test_all_collections_are_searched_at_once(site: Site, page: Page) -> None:
+    where = f"{site.api}/api/v1/collections/few"
+    assert httpx.put(where).status_code == 201
+    ids = [picture["id"] for picture in httpx.get(f"{site.api}/api/v1/collections/tsir/images?limit=2").json()["images"]]
+    assert httpx.post(f"{where}/add", json={"from": "tsir", "ids": ids}).json()["pictures"] == 2
+    page.goto(f"{site.gui}/?in=few&q=a+picture")
+    expect(results(page)).to_have_count(2)
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_role("radio", name="All collections").check()
+    expect(results(page)).to_have_count(40)
+    page.keyboard.press("Escape")
+    elsewhere = page.get_by_role("listitem").filter(has_text="tsir").first
+    tile(page, 0)
+    assert violations(page) == []
+    number = elsewhere.get_by_role("button").first.get_attribute("data-id")
+    elsewhere.get_by_role("button").first.click()
+    page.get_by_role("button", name="Find similar").click()
+    expect(page).to_have_url(re.compile(rf"in=tsir&like={number}&all=1"))
+    expect_hits(page)
+    page.go_back()
+    page.get_by_role("button", name="Drop: All collections").click()
+    expect(results(page)).to_have_count(2)
+
+
 def test_words_that_the_model_cannot_read_get_a_hint(site: Site, page: Page) -> None:
     page.goto(site.gui)
     words(page).fill("雪地里的狗")
-    expect(page.get_by_text("reads English only")).to_be_visible()
+    expect(page.get_by_text("does not know this language")).to_be_visible()
     words(page).fill("a dog in the snow")
-    expect(page.get_by_text("reads English only")).to_have_count(0)
+    expect(page.get_by_text("does not know this language")).to_have_count(0)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Request, Route, expect
 
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Site, wait_until
 from tests.e2e.hands import (
     asked,
     curve,
@@ -184,17 +184,6 @@ def test_rubbed_out_sheet_asks_for_nothing(site: Site, page: Page) -> None:
     expect(page.get_by_role("heading", name="Newest pictures")).to_be_visible()
 
 
-def test_drawing_survives_a_reload(site: Site, page: Page) -> None:
-    page.goto(site.gui)
-    draw(page, PLATE)
-    words(page).fill("food")
-    expect_hits(page)
-    page.reload()
-    expect_marks(page, 1)
-    expect(words(page)).to_have_value("food")
-    expect_hits(page)
-
-
 def test_sketch_file_is_laid_on_the_sheet(site: Site, page: Page, tmp_path: Path) -> None:
     drawing = Image.new("RGBA", (300, 200), (0, 0, 0, 0))  # transparent, as drawing programs export
     drawing.paste((0, 0, 0, 255), (100, 50, 200, 60))
@@ -252,6 +241,52 @@ def test_filter_narrows_the_hits(site: Site, page: Page) -> None:
     assert "shape=portrait" in page.url
 
 
+def test_what_is_less_likely_lies_below_a_line_on_demand(site: Site, page: Page) -> None:
+    likely = 10
+
+    def judge(route: Route) -> None:
+        answer = route.fetch()
+        found = answer.json() | {"cut": 0.5, "hint": None}
+        for place, hit in enumerate(found["hits"]):
+            hit["relevance"] = 0.9 if place < likely else 0.1
+        route.fulfill(response=answer, json=found)
+
+    page.route("**/search", judge)
+    page.add_init_script("try { localStorage.removeItem('tsir.less') } catch { /* a blank page has none */ }")
+    page.goto(site.gui)
+    words(page).fill("a dog")
+    expect_hits(page)
+    expect(tiles(page)).to_have_count(likely)
+    page.get_by_role("button", name="Show what is less likely").click()
+    expect(page.get_by_role("heading", name="Less likely")).to_be_visible()
+    expect(tiles(page).nth(likely + 3)).to_be_visible()
+    words(page).fill("a cat")
+    expect(page).to_have_url(re.compile("cat"))
+    expect(page.get_by_role("heading", name="Less likely")).to_be_visible()  # as one chose
+    page.get_by_role("button", name="Hide what is less likely").click()
+    expect(tiles(page)).to_have_count(likely)
+    likely = 3
+    page.evaluate("localStorage.removeItem('tsir.less')")
+    page.reload()
+    expect(page.get_by_role("heading", name="Less likely")).to_be_visible()  # three alone would look like a small library
+    expect(tiles(page).nth(likely + 3)).to_be_visible()
+
+
+def test_line_of_conditions_is_read_and_points_at_the_word_that_cannot_be(site: Site, rough_page: Page) -> None:
+    page = rough_page
+    page.goto(site.gui)
+    name = tile(page, 0).get_attribute("title")
+    words(page).fill("a dog -people after:soon")
+    alert = page.get_by_role("alert")
+    expect(alert.locator("mark")).to_have_text("after:soon")
+    expect(words(page)).to_have_attribute("aria-invalid", "true")
+    words(page).fill("a dog -people shape:landscape")
+    expect_hits(page)
+    expect(alert).to_have_count(0)
+    words(page).fill(f"name:{name}")  # no words: what fulfils it is listed
+    expect(page.get_by_test_id("status")).to_have_text("1 picture shown")
+
+
 def test_late_answer_to_an_earlier_question_is_never_shown(site: Site, page: Page) -> None:
     page.goto(site.gui)
     expect(tiles(page).first).to_be_visible()
@@ -294,9 +329,12 @@ def test_scrolling_brings_all_pictures(site: Site, page: Page) -> None:
     expect(tiles(page).first).to_be_visible()
     status = page.get_by_test_id("status")
     expect(status).to_have_text("40 pictures shown")
-    for shown in ("80 pictures shown", re.compile(r"(100|120) pictures shown")):
-        page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
-        expect(status).to_have_text(shown)
+
+    def all_shown() -> bool:
+        page.evaluate("window.scrollTo(0, document.body.scrollHeight)")  # again and again: it grows
+        return status.inner_text() in ("100 pictures shown", "120 pictures shown")
+
+    wait_until("The last pictures are shown", all_shown, 60)
     ids = [tile.get_attribute("data-id") for tile in results(page).all()]
     assert len(set(ids)) == len(ids) >= 100
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.conftest import ROOT
 from tsir.app import create_app
+from tsir.errors import TsirError
 from tsir.settings import Settings
 
 TYPES = ROOT / "client" / "src" / "server" / "schema.d.ts"
@@ -33,3 +34,12 @@ def test_generated_types_know_every_shape_and_operation(schema: dict[str, Any]) 
     assert generated_properties(text) == shapes, advice
     operations = {operation["operationId"] for path in schema["paths"].values() for operation in path.values()}
     assert set(re.findall(r'operations\["(\w+)"\]', text)) == operations, advice
+
+
+def test_every_kind_of_error_has_a_sentence_in_chinese() -> None:
+    def codes(kind: type[TsirError]) -> set[str]:
+        return {kind.code}.union(*(codes(below) for below in kind.__subclasses__()))
+
+    text = (ROOT / "client" / "src" / "i18n" / "zh.ts").read_text(encoding="utf-8")
+    said = set(re.findall(r"^    (\w+): ", text[text.index("  problems: {") :], re.MULTILINE))
+    assert codes(TsirError) <= said

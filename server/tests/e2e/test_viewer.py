@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.e2e.conftest import Site
-from tests.e2e.hands import expect_hits, part, tile, words
+from tests.e2e.hands import expect_hits, tile, words
 
 pytestmark = pytest.mark.e2e
 
@@ -60,20 +60,6 @@ def test_path_is_copied(site: Site, page: Page) -> None:
     page.get_by_role("button", name="Copy the path").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()").startswith(str(site.photos))
-
-
-def test_more_like_this_searches_by_the_picture(site: Site, page: Page) -> None:
-    page.goto(site.gui)
-    words(page).fill("an animal")
-    expect_hits(page)
-    chosen = tile(page, 3).get_attribute("data-id")
-    tile(page, 3).click()
-    page.get_by_role("button", name="Find similar").click()
-    expect(page).to_have_url(re.compile(rf"like={chosen}"))
-    expect(words(page)).to_have_value("")
-    expect(part(page, "like")).to_be_visible()
-    page.get_by_role("button", name="Drop: More like this picture").click()
-    expect(page.get_by_role("heading", name="Newest pictures")).to_be_visible()
 
 
 def scale(page: Page) -> float:
@@ -132,8 +118,11 @@ def test_swipe_turns_the_page_and_no_tap_is_lost_after_it(site: Site, browser: B
         viewer = page.get_by_role("dialog")
         large = viewer.get_by_role("img")
         expect_picture(large, first)
+        page.evaluate("document.addEventListener('touchmove', event => { (window.taken ??= []).push(event.defaultPrevented) })")
         touch(page, (600, 350), (500, 352), (350, 355), (220, 356))
         expect_picture(large, second)
+        taken = page.evaluate("window.taken")
+        assert taken and all(taken), "the browser makes a fling of it, too, and that swallows the next tap"
         touch(page, (400, 340))  # a tap on the picture turns nothing
         expect_picture(large, second)
         viewer.get_by_role("button", name="Next picture").tap()
@@ -190,11 +179,3 @@ def test_reason_for_a_hit_is_told_in_words(site: Site, page: Page) -> None:
     expect_hits(page)
     tile(page, 0).click()
     expect(page.get_by_role("dialog").get_by_role("heading", name="Matches the words strongly.")).to_be_visible()
-
-
-def test_removal_says_what_happens_to_the_only_copy(site: Site, page: Page) -> None:
-    page.goto(site.gui)
-    tile(page, 0).click()
-    page.get_by_role("button", name="Remove from library").click()
-    expect(page.get_by_text("An uploaded one is deleted: this is its only copy here.")).to_be_visible()
-    page.get_by_role("button", name="Keep").click()

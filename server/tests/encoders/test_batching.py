@@ -2,20 +2,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.fakes import COLOURS, FakeEncoder
+from tests.jobs.toys import until
 from tsir.encoders.base import Encoder, Vectors, unit
-from tsir.encoders.batching import SMALL, Batched
+from tsir.encoders.batching import REMEMBERED, SMALL, Batched
 from tsir.errors import EncoderUnavailable, InvalidInput
 
 
 class Spy(FakeEncoder):
-    """Notes the length of every call, refuses the text "bad", and waits for `go` inside image calls."""
+    """Notes the length of every call, refuses the text "bad", and waits for `go` inside image calls, for `talk` inside those of texts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -23,9 +24,12 @@ class Spy(FakeEncoder):
         self.go = threading.Event()
         self.go.set()
         self.inside = threading.Event()
+        self.talk = threading.Event()
+        self.talk.set()
 
     def texts(self, batch: Sequence[str]) -> Vectors:
         self.calls.append(("texts", len(batch)))
+        assert self.talk.wait(20)
         if "bad" in batch:
             raise InvalidInput("bad text")
         return super().texts(batch)
@@ -46,8 +50,8 @@ def spy() -> Spy:
 def batched(spy: Spy) -> Iterator[Callable[..., Batched]]:
     made: list[Batched] = []
 
-    def make(window_s: float = 0.05, max_batch: int = 32) -> Batched:
-        made.append(Batched(spy, window_s=window_s, max_batch=max_batch))
+    def make(max_batch: int = 32) -> Batched:
+        made.append(Batched(spy, max_batch=max_batch))
         return made[-1]
 
     yield make
@@ -67,35 +71,46 @@ def test_it_is_an_encoder_with_the_properties_of_the_inner_one(batched: Callable
     assert outer.prepare_photo(plain("red", 20)).size == (8, 8)
 
 
-def test_concurrent_queries_become_few_calls_and_each_gets_its_own_vectors(batched: Callable[..., Batched], spy: Spy) -> None:
-    outer = batched()
+def at_once(outer: Batched, spy: Spy, texts: list[list[str]]) -> list[Future[Vectors]]:
+    """Encode these in threads of their own; none is done before all have been asked for."""
+    spy.talk.clear()
+    with ThreadPoolExecutor(len(texts)) as pool:
+        futures = [pool.submit(outer.texts, text) for text in texts]
+        until(lambda: outer.queries == len(texts))
+        spy.talk.set()
+    return futures
+
+
+def test_concurrent_queries_become_two_calls_and_each_gets_its_own_vectors(batched: Callable[..., Batched], spy: Spy) -> None:
     texts = [[f"red word{n}", f"green word{n}"] for n in range(12)]
-    expected = [FakeEncoder().texts(text) for text in texts]
-    with ThreadPoolExecutor(12) as pool:
-        answers = list(pool.map(outer.texts, texts))
-    for answer, rows in zip(answers, expected, strict=True):
-        np.testing.assert_array_equal(answer, rows)
-    assert len(spy.calls) < 12
+    for answer, text in zip(at_once(batched(), spy, texts), texts, strict=True):
+        np.testing.assert_array_equal(answer.result(), FakeEncoder().texts(text))
+    assert len(spy.calls) == 2
     assert sum(items for _, items in spy.calls) == 24
 
 
 def test_a_gathered_call_stays_below_the_largest_batch(batched: Callable[..., Batched], spy: Spy) -> None:
-    outer = batched(max_batch=5)
-    with ThreadPoolExecutor(10) as pool:
-        list(pool.map(outer.texts, [["red", "blue"]] * 10))
-    assert max(items for _, items in spy.calls) <= 5
+    at_once(batched(max_batch=5), spy, [["red", "blue"]] * 10)
+    assert max(items for _, items in spy.calls) == 4
 
 
-def test_a_bad_item_fails_only_its_own_caller(batched: Callable[..., Batched]) -> None:
-    outer = batched()
-    with ThreadPoolExecutor(6) as pool:
-        futures = [pool.submit(outer.texts, [text]) for text in ["red", "green", "bad", "blue", "white", "red"]]
-    for number, future in enumerate(futures):
+def test_a_bad_item_fails_only_its_own_caller(batched: Callable[..., Batched], spy: Spy) -> None:
+    for number, future in enumerate(at_once(batched(), spy, [[text] for text in ["red", "green", "bad", "blue", "white", "red"]])):
         if number == 2:
             with pytest.raises(InvalidInput, match="bad text"):
                 future.result()
         else:
             assert future.result().shape == (1, 8)
+
+
+def test_a_text_that_was_asked_for_is_not_encoded_again(batched: Callable[..., Batched], spy: Spy) -> None:
+    outer = batched()
+    first = outer.texts(["red", "blue"])
+    np.testing.assert_array_equal(outer.texts(["blue", "green", "blue", "red"])[[3, 0, 2]], first[[0, 1, 1]])
+    assert spy.calls == [("texts", 2), ("texts", 1)]
+    outer.texts([f"word{n}" for n in range(REMEMBERED)])
+    outer.texts(["red"])
+    assert spy.calls[-1] == ("texts", 1), "it was forgotten for later ones"
 
 
 def test_a_large_batch_keeps_its_order(batched: Callable[..., Batched], spy: Spy) -> None:
@@ -105,7 +120,7 @@ def test_a_large_batch_keeps_its_order(batched: Callable[..., Batched], spy: Spy
 
 
 def test_a_query_is_answered_while_a_large_batch_runs(batched: Callable[..., Batched], spy: Spy) -> None:
-    outer = batched(window_s=0.001)
+    outer = batched()
     spy.go.clear()
     with ThreadPoolExecutor(1) as pool:
         importing = pool.submit(outer.images, [plain("red")] * (SMALL * 4))
@@ -130,6 +145,9 @@ def test_everything_of_the_encoder_shows_and_it_is_closed_with_the_runtime() -> 
         neutral = {"text": unit(np.ones(8))}  # noqa: RUF012
         closed = 0
 
+        def beside(self, sketches: Vectors, texts: Sequence[str], words: float = 1.0) -> Vectors:
+            return sketches * np.float32(words * len(texts[0]))
+
         def close(self) -> None:
             self.closed += 1
 
@@ -138,6 +156,7 @@ def test_everything_of_the_encoder_shows_and_it_is_closed_with_the_runtime() -> 
     assert isinstance(outer, Encoder)
     assert (outer.info, outer.device, outer.photo_size, outer.scaled_decode) == (inner.info, "cuda:1", 12, True)
     assert (outer.default_weights, outer.neutral) == (inner.default_weights, inner.neutral)
+    assert outer.beside(np.ones((1, 8), np.float32), ["pig"], 0.5)[0, 0] == 1.5
     outer.close()
     assert inner.closed == 1
 

@@ -11,8 +11,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from tests.fakes import FakeEncoder
+from tsir.encoders.registry import load_encoder
 from tsir.errors import InvalidInput
-from tsir.evaluation import bench, bench_store
+from tsir.evaluation import bench, bench_store, whole
 from tsir.evaluation.tables import silent
 from tsir.media.decode import open_picture
 from tsir.settings import Settings
@@ -125,8 +126,45 @@ def test_wrong_settings_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "MILVUS_PORT" in str(error)
 
 
+def test_tables_are_markdown_for_documents() -> None:
+    table = bench.Table("speeds", [{"what": "a", "value": 1234.5, "ratio": 0.5}, {"what": "b", "value": None, "ratio": 2.0}])
+    assert table.to_markdown().splitlines() == [
+        "speeds:",
+        "",
+        "| what | value | ratio |",
+        "| --- | --- | --- |",
+        "| a | 1,234 | 0.5 |",
+        "| b | – | 2 |",
+    ]
+
+
 def test_wide_tables_lie_on_their_side() -> None:
     table = bench.Table("wide", [{"vectors": size, **{f"measure {number}": 1.0 for number in range(8)}} for size in (10, 1000)])
     drawn = table.to_table()
     assert [column.header for column in drawn.columns] == ["vectors", "10", "1,000"]
     assert drawn.row_count == 8
+
+
+def test_the_check_of_a_gpu_runs_dry(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="needs the extra torch: make setup EXTRAS=torch")
+    for shade in range(8):
+        Image.new("RGB", (96, 64), (30 * shade, 90, 200 - 20 * shade)).save(tmp_path / f"{shade}.jpg")
+    result = CliRunner().invoke(bench.bench_app, ["gpu", str(tmp_path), "--dry", "--json"])
+    assert result.exit_code == 0, result.output
+    tables = {table["benchmark"]: table["rows"] for table in json.loads(result.stdout)}
+    [parity] = [rows for title, rows in tables.items() if title.startswith("vectors of")]
+    assert [(row["what"], row["holds"]) for row in parity] == [("photos", True), ("sketches", True), ("texts", True)]
+    assert tables["from file to vector and thumbnails"][0]["photos"] == 8
+    assert tables["training step, bf16"][0]["batch"] == 4
+
+
+def test_all_is_measured_beside_its_bounds(photos: Path, settings: Settings) -> None:
+    encoder = load_encoder(settings)
+    sketch = Image.new("RGB", (64, 64), "white")
+    tables = whole.run_all(settings, encoder, photos, sorted(photos.iterdir()), sketch, thorough=False)
+    importing, answers, stages = [table.to_json() for table in tables]
+    assert "6 pictures, lite" in importing["benchmark"]
+    for row in (*importing["rows"], *answers["rows"]):
+        assert row["ratio"] == pytest.approx(row["value"] / row["limit"])
+    assert [row["what"].partition(",")[0] for row in answers["rows"]][:2] == ["GET /health/live", "text and sketch over HTTP"]
+    assert {"encode", "search", "rows"} <= set(stages["rows"][0])

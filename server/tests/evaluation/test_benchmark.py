@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,26 @@ def test_reads_pictures_queries_and_classes(folder: Path) -> None:
     assert benchmark.path(2) == folder / "images/more/c.webp"
 
 
+def test_strokes_are_a_drawing_and_distractors_join_the_gallery(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    Image.new("RGB", (8, 8), "red").save(other / "a.PNG")
+    lines = [[[100, 500], [900, 500]], [[500, 100]]]
+    benchmark = read_benchmark(folder / "images", write(folder, query(text=None, strokes=lines, targets=["a.PNG"])), other)
+    assert benchmark.names == ("a.PNG", "b.jpg", "more/c.webp", str(other / "a.PNG"))
+    assert benchmark.path(3) == other / "a.PNG"
+    [only] = benchmark.queries
+    assert only.targets == (0,)
+    assert isinstance(only.sketch, bytes)
+    with Image.open(io.BytesIO(only.sketch)) as drawn:
+        assert drawn.size == (512, 512)
+        dark = [drawn.getpixel(at) for at in ((256, 256), (52, 256), (460, 256), (256, 51))]
+        light = [drawn.getpixel(at) for at in ((256, 246), (256, 266), (20, 256), (256, 80), (0, 0))]
+    assert (dark, light) == ([0] * 4, [255] * 5)
+    with pytest.raises(InvalidInput, match="nowhere is not a folder"):
+        read_benchmark(folder / "images", benchmark.source, tmp_path / "nowhere")
+
+
 def test_absent_keys_are_null(folder: Path) -> None:
     [only] = read_benchmark(folder / "images", write(folder, {"id": 7, "text": "red", "targets": ["b.jpg"]})).queries
     assert (only.id, only.sketch) == ("7", None)
@@ -58,6 +79,11 @@ def test_absent_keys_are_null(folder: Path) -> None:
     [
         ("{", "not JSON"),
         ("[1]", "not a JSON object"),
+        (query(strokes=[]), "strokes"),
+        (query(strokes=[[[0, 1001]]]), "between 0 and 1000"),
+        (query(strokes=[[[0]], [[1, 1]]]), "points"),
+        (query(strokes=[[[True, 1]]]), "points"),
+        (query(strokes=[[[1, 1]]], sketch="sketches/s.png"), "two drawings"),
         ({"text": "red", "targets": ["b.jpg"]}, '"id" is missing'),
         (query(text=3), '"text" must be words or null'),
         (query(text="  "), 'neither "text" nor "sketch"'),

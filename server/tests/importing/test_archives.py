@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import stat
 import zipfile
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from tsir.errors import InvalidInput, TooLarge, TsirError
 from tsir.importing import archives
 from tsir.importing.archives import pictures, save_archive
+from tsir.jobs.progress import Passed
 from tsir.media.files import Files
 from tsir.settings import Settings
 
@@ -27,6 +29,19 @@ def reasons(path: Path, max_bytes: int = 10**6) -> dict[str, str]:
 def test_pictures_come_out_and_the_rest_stays_in(tmp_path: Path) -> None:
     members = {"a.jpg": b"1", "x/y/b.PNG": b"2", "notes.txt": b"3", "__MACOSX/._a.jpg": b"4", "x/.hidden.jpg": b"5", "../../c.jpg": b"6"}
     assert dict(pictures(packed(tmp_path / "a.zip", members), max_bytes=10)) == {"a.jpg": b"1", "x/y/b.PNG": b"2", "../../c.jpg": b"6"}
+
+
+def test_other_kinds_are_counted_and_links_are_told(tmp_path: Path) -> None:
+    path = packed(tmp_path / "a.zip", {"a.jpg": b"1", "x/b.PSD": b"2", "Thumbs.db": b"3", "notes.txt": b"4"})
+    with zipfile.ZipFile(path, "a") as archive:
+        link = zipfile.ZipInfo("link.jpg")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "a.jpg")
+    passed = Passed()
+    found = dict(pictures(path, max_bytes=10, passed=passed))
+    assert found["a.jpg"] == b"1"
+    assert "link" in str(found["link.jpg"])
+    assert passed.kinds == {".psd": 1, ".txt": 1}
 
 
 def test_names_in_other_encodings_come_out_readable(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from tests.jobs.toys import until
 from tsir.errors import Conflict, NotFound, StoreUnavailable
 from tsir.importing import sources
 from tsir.importing.archives import save_archive
+from tsir.jobs.line import Line
 from tsir.jobs.model import Job, JobFailure
 from tsir.jobs.progress import Progress
 from tsir.jobs.runner import JobRunner
@@ -32,6 +33,7 @@ from tsir.library.collection import Collection
 from tsir.library.library import Library
 from tsir.library.reencoding import Reencoding
 from tsir.library.steps import Step
+from tsir.media.formats import KNOWN
 from tsir.records import FileStat, NewImage
 from tsir.services.imports import submit_folder, submit_kept, submit_reencode, submit_urls
 from tsir.settings import Settings
@@ -81,6 +83,7 @@ def test_bad_files_are_listed_with_reasons_and_good_ones_are_found(
     assert {Path(path).name for path in paths_of(library)} == {"dot.png", "cmyk.jpg", "palette.png", "rotated.jpg", "西瓜.webp"}
     best = collection.search(encoder.texts(["blue"])[0], 1)[0]
     assert Path(best.image.path).name == "cmyk.jpg"
+    assert Path(collection.search(encoder.texts(["red"])[0], 5)[-1].image.path).name == "dot.png", "what shows nothing is not found first"
     rotated = library.find_path(str(album / "rotated.jpg"))
     assert rotated is not None
     assert (rotated.metadata.width, rotated.metadata.height) == (32, 64)
@@ -704,9 +707,7 @@ def test_runner_does_a_job_whose_claim_got_lost_on_its_way(jobs: Jobs, library: 
 def test_fetched_url_is_not_fetched_again_when_the_job_is_done_again(library: Library, picture_server: str) -> None:
     def items(urls: list[str]) -> list[Any]:
         return [
-            entry
-            for batch in sources.urls(urls, library.files, "job:1", 10**6, allowed=lambda address: True, stopped=lambda: False)
-            for entry in batch
+            entry for batch in sources.urls(urls, library.files, "job:1", 10**6, Line(), allowed=lambda address: True) for entry in batch
         ]
 
     first = items([f"{picture_server}/1", f"{picture_server}/2"])
@@ -727,11 +728,20 @@ def test_folder_that_holds_the_programs_own_is_imported_without_it(library: Libr
 
 def test_files_that_are_passed_over_are_told(runner: JobRunner, album: Path) -> None:
     fill(album, 1)
-    for name in ("a.dng", "b.jp2", "c.psd", "noext"):
+    raw = next(format for format in KNOWN if format.extra == "raw")
+    for name in (*(() if raw.readable else ("a.dng",)), "b.jp2", "c.psd", "noext"):
         (album / name).write_bytes(b"something")
-    assert (load(runner, album).message or "").startswith(
-        "4 files of kinds that cannot be read (.dng 1, .jp2 1, .psd 1, without an ending 1)."
+    whole = jpeg(noise(2, 300))
+    (album / "cut.jpg").write_bytes(whole[: len(whole) * 98 // 100])
+    job = load(runner, album)
+    assert (job.done, (job.message or "").endswith("1 file was cut off and read as far as it goes.")) == (2, True)
+    said = (
+        "3 files of kinds that cannot be read (.jp2 1, .psd 1, without an ending 1)."
+        if raw.readable
+        else "4 files of kinds that cannot be read (.dng 1, .jp2 1, .psd 1, without an ending 1). "
+        "Camera RAW is read after `make setup EXTRAS=raw`."
     )
+    assert (job.message or "").startswith(said)
 
 
 def test_a_drive_that_comes_and_goes_costs_no_encoding(

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from tsir.errors import InvalidInput
 from tsir.importing.ignoring import Rules
 from tsir.importing.scan import BATCH, Item, count, passed_over, scan
 from tsir.jobs.model import JobFailure
+from tsir.jobs.progress import Passed
 from tsir.settings import Settings
 
 
@@ -63,7 +64,34 @@ def test_link_to_nowhere_is_a_failure(tmp_path: Path) -> None:
 def test_things_that_are_no_files_stay_out(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "linked.jpg").symlink_to(tmp_path / "pipe.jpg")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(tmp_path / "s.jpg"))
     assert names(tmp_path) == []
+    reasons = {Path(failure.path).name: failure.reason for failure in failures(tmp_path)}
+    assert set(reasons) == {"pipe.jpg", "linked.jpg", "s.jpg"}
+    assert "it is a pipe, not a file" in reasons["linked.jpg"]
+    assert "it is a socket, not a file" in reasons["s.jpg"]
+
+
+def test_patterns_that_are_a_pipe_are_not_waited_for(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg")
+    os.mkfifo(tmp_path / ".tsirignore")
+    assert names(tmp_path) == ["a.jpg"]
+    assert ["pipe" in failure.reason for failure in failures(tmp_path)] == [True]
+
+
+def test_linked_folders_that_lead_out_are_counted(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    touch(outside, "a.jpg")
+    touch(inside, "b.jpg")
+    for n in range(5):
+        (inside / f"link{n}").symlink_to(outside, target_is_directory=True)
+    passed = Passed()
+    assert len([entry for batch in scan(inside, passed=passed) for entry in batch]) == 1
+    assert (passed_over(passed) or "").startswith("5 linked folders lead out of the folders that may be imported and were passed over (")
+    assert f"'{inside}/link0'" in (passed_over(passed) or "")
+    assert "..." in (passed_over(passed) or "")
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="this system's file names are always Unicode")
@@ -152,10 +180,13 @@ def test_what_is_no_pattern_is_told(tmp_path: Path) -> None:
 
 
 def test_files_of_other_kinds_are_counted_and_named(tmp_path: Path) -> None:
-    touch(tmp_path, "a.jpg", "b.CR2", "c.cr2", "sub/d.jxl", "e.dng", "noext", "Thumbs.db", ".hidden.cr2", "@eaDir/f.cr2")
-    passed: Counter[str] = Counter()
+    touch(tmp_path, "a.jpg", "b.PSD", "c.psd", "sub/d.jp2", "e.xcf", "noext", "Thumbs.db", ".hidden.psd", "@eaDir/f.psd")
+    passed = Passed()
     assert len([entry for batch in scan(tmp_path, passed=passed) for entry in batch]) == 1
-    assert passed_over(passed) == "5 files of kinds that cannot be read (.cr2 2, .dng 1, .jxl 1, without an ending 1)."
-    assert passed_over(Counter({".psd": 1})) == "1 file of a kind that cannot be read (.psd 1)."
-    assert passed_over(Counter()) is None
-    assert "..." in (passed_over(Counter({f".x{n}": 1 for n in range(20)})) or "")
+    assert passed_over(passed) == "5 files of kinds that cannot be read (.psd 2, .jp2 1, .xcf 1, without an ending 1)."
+    one, many = Passed(), Passed()
+    one.kinds[".psd"] = 1
+    many.kinds.update(f".x{n}" for n in range(20))
+    assert passed_over(one) == "1 file of a kind that cannot be read (.psd 1)."
+    assert passed_over(Passed()) is None
+    assert "..." in (passed_over(many) or "")

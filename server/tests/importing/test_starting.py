@@ -13,6 +13,7 @@ import pytest
 
 from tests.importing.conftest import NAME, MakeRunner, WatchedEncoder, fill, noise
 from tests.jobs.toys import until
+from tests.loops import run
 from tsir.errors import Conflict, EncoderMismatch, InvalidImage, InvalidInput, NotFound, StoreUnavailable
 from tsir.importing.archives import save_archive
 from tsir.importing.job import IMPORT, FolderSource, ImportSpec, UploadSource, UrlSource
@@ -183,9 +184,9 @@ def test_job_is_followed_to_its_end(runner: JobRunner, library: Library, jobs: J
     async def end() -> str:
         return (await finished(off_the_loop, jobs, job, asyncio.Event())).state
 
-    seen = asyncio.run(states())
+    seen = run(states())
     assert (seen[0], seen[-1]) == ("queued", "done")
-    assert asyncio.run(end()) == "done"
+    assert run(end()) == "done"
 
 
 def test_who_waits_for_a_job_hears_that_the_server_stops(
@@ -201,7 +202,7 @@ def test_who_waits_for_a_job_hears_that_the_server_stops(
         await finished(off_the_loop, jobs, job, stopping)
 
     with pytest.raises(StoreUnavailable, match="goes on when it is started again"):
-        asyncio.run(wait())
+        run(wait())
     with pytest.raises(Conflict, match="cancelled"):
         runner.cancel(job.id)
         check_done(runner.wait(job.id, 60))

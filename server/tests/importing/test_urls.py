@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tsir.errors import Forbidden, InvalidInput, TooLarge, TsirError
-from tsir.importing.urls import IPAddress, fetch, is_public
+from tsir.importing.addresses import IPAddress, is_public
+from tsir.importing.urls import fetch
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -11,12 +11,14 @@ from tests.importing.conftest import NAME, WatchedEncoder, assert_whole, fill, n
 from tests.jobs.toys import until
 from tsir.errors import InvalidInput
 from tsir.importing import watch as module
+from tsir.importing.scan import passed_over
 from tsir.importing.watch import watch
 from tsir.jobs.model import JobFailure
 from tsir.jobs.progress import Progress
 from tsir.library.check import check
 from tsir.library.collection import Collection
 from tsir.library.library import Library
+from tsir.records import FileStat, NewImage
 from tsir.settings import Settings
 
 
@@ -26,6 +28,7 @@ class Watch:
     def __init__(self, library: Library, encoder: WatchedEncoder, settings: Settings, folder: Path) -> None:
         self.heard: list[tuple[int, int]] = []
         self.failures: list[JobFailure] = []
+        self.passed = ""
         self.stop = threading.Event()
         arguments = (library, encoder, settings, NAME, folder, self.stop)
         self.thread = threading.Thread(target=watch, args=arguments, kwargs={"on_import": self._hear})
@@ -34,6 +37,7 @@ class Watch:
     def _hear(self, progress: Progress, failures: list[JobFailure]) -> None:
         self.heard.append((progress.done, progress.failed))
         self.failures += failures
+        self.passed += passed_over(progress.passed) or ""
 
 
 @pytest.fixture
@@ -77,6 +81,30 @@ def test_whole_folders_come_and_go(collection: Collection, library: Library, wat
     until(lambda: collection.count() == 6)
     shutil.rmtree(album / "trip")
     until(lambda: collection.count() == 3)
+
+
+def test_a_watched_folder_that_goes_and_comes_back_is_watched_again(
+    collection: Collection, library: Library, watching: Watch, album: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    album.rename(tmp_path / "away")
+    until(lambda: "is not there: its pictures stay" in caplog.text)
+    (tmp_path / "away").rename(album)
+    fill(album, 1, start=7)
+    until(lambda: collection.count() == 4)
+    assert collection.describe().missing == 0
+
+
+def test_only_what_is_reported_is_looked_at(collection: Collection, watching: Watch, album: Path, tmp_path: Path) -> None:
+    """A change somewhere says nothing of the rest: a place that cannot be seen now stays."""
+    fill(album / "sub", 2, start=30)
+    until(lambda: collection.count() == 5)
+    unseen = collection.image(collection.at([str(album / "sub" / "0030.png")])[str(album / "sub" / "0030.png")])
+    collection.begin([NewImage(FileStat(str(album / "other.png"), 1, 1), unseen.content_hash, unseen.metadata)])
+    (album / "0001.png").unlink()
+    until(lambda: collection.describe().missing == 1)
+    assert len(collection.image(unseen.id).paths) == 2
+    (album / "layers.psd").write_bytes(b"layers")
+    until(lambda: "1 file of a kind that cannot be read (.psd 1)." in watching.passed)
 
 
 def test_bad_and_hidden_files_do_not_stop_it(collection: Collection, library: Library, watching: Watch, album: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -14,9 +16,13 @@ import pytest
 import sqlalchemy as sa
 
 from tsir.library.library import Library
+from tsir.library.steps import unobserved
+from tsir.library.stores import Stores
 from tsir.records import Begun, EncoderInfo, FileStat, Hit, ImageMetadata, NewImage, Vectors
 from tsir.settings import Settings
 from tsir.storage.milvus.client import NoSuchVectors
+from tsir.storage.milvus.schema import SCHEMA
+from tsir.storage.sql import schema
 
 ENCODER = EncoderInfo("fake", "f00d", 8)
 
@@ -42,21 +48,48 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting
         yield settings
         _drop_vectors(settings)
         return
-    url = request.getfixturevalue("mariadb_url")
-    name = "test_" + hashlib.sha256(str(tmp_path).encode()).hexdigest()[:16]
-    server = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    database = sa.make_url(url).set(database=name).render_as_string(hide_password=False)
+    server = sa.make_url(request.getfixturevalue("mariadb_url"))
+    databases = request.getfixturevalue("databases")
+    if request.node.get_closest_marker("new_database") or not databases:
+        databases.append(f"test_{os.getpid()}_{secrets.token_hex(8)}")
+        _do(server, f"CREATE DATABASE {databases[-1]} CHARACTER SET utf8mb4")
+    name = databases.pop()
+    database = server.set(database=name).render_as_string(hide_password=False)
     settings = Settings(database_url=database, milvus_uri=uri, **common)
     yield settings
     _drop_vectors(settings)
-    with server.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name}"))
+    if _emptied(server.set(database=name)):
+        databases.append(name)
+    else:
+        _do(server, f"DROP DATABASE {name}")
+
+
+def _do(url: sa.URL, *statements: str) -> None:
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(sa.text(statement))
+
+
+def _emptied(url: sa.URL) -> bool:
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        tables = set(sa.inspect(connection).get_table_names())
+        if tables != {*schema.metadata.tables, "alembic_version"}:
+            return False
+        if connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() != schema.HEAD:
+            return False
+    _do(url, "SET FOREIGN_KEY_CHECKS = 0", *(f"DELETE FROM {table}" for table in schema.metadata.tables))
+    return True
 
 
 def _drop_vectors(settings: Settings) -> None:
-    with Library.open(settings) as library:
-        for left in library.stores.vectors.names(library.stores.vectors_prefix()):
-            library.stores.vectors.drop(left)
+    # Not by `Library.open`, which would load all that is to be dropped.
+    stores = Stores(settings, unobserved, SCHEMA)
+    stores.catalog.migrate()
+    for left in stores.vectors.names(stores.vectors_prefix()):
+        stores.vectors.drop(left)
+    stores.close()
 
 
 @pytest.fixture

@@ -1,18 +1,17 @@
-"""A process that dies by SIGKILL right after a chosen step. Run: python -m tests.library.crashing SETTINGS ACTION STEP."""
+"""A process that dies by SIGKILL right after a chosen step."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tests.forks import begin, ended
 from tests.library.conftest import ENCODER, axis, new_image
 from tsir.library.library import Library
 from tsir.library.steps import Step
@@ -61,6 +60,11 @@ def delete(library: Library, folder: Path) -> None:
     library.collection("photos").delete([image.id for image in found if image])
 
 
+def remove(library: Library, folder: Path) -> None:
+    found = (library.find_path(str(folder / f"{n}.jpg")) for n in range(4))
+    library.collection("photos").remove([image.id for image in found if image])
+
+
 def drop(library: Library, _folder: Path) -> None:
     if any(collection.name == "photos" for collection in library.collections()):
         library.drop("photos")
@@ -77,7 +81,9 @@ def reencode(library: Library, _folder: Path) -> None:
     moving.swap()
 
 
-ACTIONS: dict[str, Callable[[Library, Path], None]] = {action.__name__: action for action in (load, change, sweep, delete, drop, reencode)}
+ACTIONS: dict[str, Callable[[Library, Path], None]] = {
+    action.__name__: action for action in (load, change, sweep, delete, remove, drop, reencode)
+}
 
 
 def arguments(settings: Settings) -> str:
@@ -98,26 +104,19 @@ def parse(text: str) -> Settings:
 
 def run_until(settings: Settings, action: str, step: Step) -> int:
     """Run an action in a process that dies right after `step`; returns how it ended."""
-    command = [sys.executable, "-m", "tests.library.crashing", arguments(settings), action, step.name]
-    return subprocess.run(command, cwd=Path(__file__).parents[2], check=False, timeout=120).returncode
+    return ended(begin(_run, arguments(settings), action, step.name))
 
 
-def main() -> None:
-    text, action, fatal = sys.argv[1:]
+def _run(text: str, action: str, fatal: str) -> None:
     settings = parse(text)
+    armed: list[bool] = []
 
     def die(step: Step) -> None:
-        if step is Step[fatal]:
+        # Only the action's own steps count: opening finishes deletions, too.
+        if armed and step is Step[fatal]:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    # Only the action's own steps count: opening finishes deletions, too.
-    library = Library.open(settings, after=lambda step: die(step) if armed else None)
+    library = Library.open(settings, after=die)
     armed.append(True)
     ACTIONS[action](library, settings.roots[0])
     library.close()
-
-
-armed: list[bool] = []
-
-if __name__ == "__main__":
-    main()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import io
 import json
 import random
 import zipfile
@@ -14,6 +17,7 @@ import pytest
 
 from tests.library.conftest import ENCODER, axis, new_image, search
 from tsir.errors import Conflict, InvalidInput
+from tsir.library import restoring
 from tsir.library.backup import backup, restore
 from tsir.library.check import check
 from tsir.library.library import Library
@@ -63,7 +67,7 @@ def test_library_moves_there_and_back_with_identical_results(library: Library, o
     }
 
     backup(library, tmp_path / "there.zip")
-    assert restore(other, tmp_path / "there.zip") == ["empty", "photos"]
+    assert restore(other, tmp_path / "there.zip").collections == ["empty", "photos"]
     assert [shown(search(other, "photos", row, 20, 5, filter)) for row, filter in queries] == wanted
     assert [image.paths for image in other.collection("photos").images(limit=1000)[0]] == listed
     assert other.collection("empty").encoder == EncoderInfo("other", "beef", 3)
@@ -92,6 +96,72 @@ def test_uploads_move_along_with_their_pictures(library: Library, other: Library
     assert [path.read_bytes() for path in restored] == [b"upload", b"stays", b"gone"]
     assert [other.files.uploads.holds(str(path)) for path in restored] == [True, False, True]
     assert check(other).clean
+
+
+def add_upload(library: Library, data: bytes, vector: np.ndarray) -> Path:
+    """A picture that was sent, in the collection "photos"."""
+    library.create("photos", ENCODER)
+    path = library.files.uploads.save(data, "PNG")
+    collection = library.collection("photos")
+    begun = collection.begin([dataclasses.replace(new_image(path, write=False), content_hash=hashlib.sha256(data).hexdigest())])
+    collection.finish([begun[0].id], vector[None])
+    return path
+
+
+@pytest.mark.parametrize("settings", ["embedded"], indirect=True)
+def test_uploads_are_in_it_unless_they_are_left_out(library: Library, other: Library, tmp_path: Path) -> None:
+    add_upload(library, b"one", axis(1))
+    add_upload(library, b"two", axis(2))
+    held = backup(library, tmp_path / "all.zip")
+    assert (held.images, held.uploads, held.files, held.left_out) == (2, 2, 2, 0)
+    without = backup(library, tmp_path / "bare.zip", uploads=False)
+    assert (without.images, without.uploads, without.files, without.left_out) == (2, 2, 0, 2)
+    there = restore(other, tmp_path / "bare.zip")
+    assert (there.images, there.uploads, there.left_out) == (2, 2, 2)
+    assert (other.collection("photos").describe().count, other.collection("photos").describe().missing) == (0, 2)
+    other.drop("photos")
+    there = restore(other, tmp_path / "all.zip")
+    assert (there.images, there.uploads, there.left_out) == (2, 2, 0)
+    restored = [Path(hit.image.path) for hit in search(other, "photos", axis(1), 10)]
+    assert [path.read_bytes() for path in restored] == [b"one", b"two"]
+    assert all(path.is_relative_to(other.files.uploads.folder) for path in restored)
+    assert check(other).clean
+
+
+def test_less_than_the_catalog_has_never_takes_the_place_of_an_archive(library: Library, add: Add, tmp_path: Path) -> None:
+    begun = add({"a.jpg": axis(1), "b.jpg": axis(2)})
+    sent = add_upload(library, b"sent", axis(3))
+    backup(library, tmp_path / "x.zip")
+    good = (tmp_path / "x.zip").read_bytes()
+    sent.rename(tmp_path / "away")
+    with pytest.raises(Conflict, match=r"1 uploaded pictures of 'photos' are not in .*nothing was written"):
+        backup(library, tmp_path / "x.zip")
+    (tmp_path / "away").rename(sent)
+    ref = library.collection("photos").ref
+    library.stores.vectors.delete(library.stores.vectors_name(ref), [begun[0].id])
+    with pytest.raises(Conflict, match=r"1 of 3 pictures of 'photos' have no vector.*nothing was written"):
+        backup(library, tmp_path / "x.zip")
+    library.stores.vectors.drop(library.stores.vectors_name(ref))
+    with pytest.raises(Conflict, match="3 of 3 pictures"):
+        backup(library, tmp_path / "x.zip")
+    assert [path.name for path in tmp_path.glob("x.zip*")] == ["x.zip"]
+    assert (tmp_path / "x.zip").read_bytes() == good
+
+
+@pytest.mark.parametrize("settings", ["embedded"], indirect=True)
+def test_an_archive_that_holds_less_than_it_says_is_refused(library: Library, add: Add, other: Library, tmp_path: Path) -> None:
+    add({"a.jpg": axis(1), "b.jpg": axis(2)})
+    backup(library, tmp_path / "good.zip")
+    with zipfile.ZipFile(tmp_path / "good.zip") as source, zipfile.ZipFile(tmp_path / "less.zip", "w") as target:
+        rows = source.read("collections/0/000000.jsonl").splitlines()
+        vectors = np.load(io.BytesIO(source.read("collections/0/000000.npy")))
+        np.save(buffer := io.BytesIO(), vectors[:1])
+        target.writestr("collections/0/000000.jsonl", rows[0])
+        target.writestr("collections/0/000000.npy", buffer.getvalue())
+        target.writestr("manifest.json", source.read("manifest.json"))
+    with pytest.raises(InvalidInput, match="'photos' should have 2 pictures, but 1 rows and 1 vectors"):
+        restore(other, tmp_path / "less.zip")
+    assert other.stores.catalog.collections.refs() == []
 
 
 def test_uploads_outlive_a_failed_restore(library: Library, add: Add, other: Library, tmp_path: Path) -> None:
@@ -157,3 +227,28 @@ def test_damaged_archives_are_refused_and_leave_nothing(library: Library, add: A
 def test_an_archive_that_cannot_be_written_is_an_error_with_a_sentence(library: Library, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="cannot be written"):
         backup(library, tmp_path / "none" / "x.zip")
+
+
+def test_what_was_taken_out_stays_out_and_the_trash_moves_along(
+    library: Library, other: Library, photos_folder: Path, tmp_path: Path
+) -> None:
+    path = add_upload(library, b"upload", axis(1))
+    collection = library.collection("photos")
+    begun = collection.begin([new_image(photos_folder / "out.jpg", "out"), new_image(photos_folder / "in.jpg", "in")])
+    collection.finish([entry.id for entry in begun], np.stack([axis(2), axis(3)]))
+    upload = next(iter(collection.at([str(path)]).values()))
+    entry = collection.remove([upload, begun[0].id]).trash
+    assert entry is not None
+    held = backup(library, tmp_path / "all.zip")
+    assert (held.images, held.excluded, held.trash) == (1, 1, 2)
+    came = restore(other, tmp_path / "all.zip")
+    assert (came.images, came.excluded, came.trash) == (1, 1, 2)
+    assert (other.collection("photos").describe().count, other.collection("photos").describe().excluded) == (1, 1)
+    known = new_image(photos_folder / "out.jpg", "out", write=False)
+    assert other.collection("photos").unchanged([known.file]) == {known.file.path}
+    assert check(other).clean
+    back = restoring.restore(other, entry)
+    assert (back.images, back.lost) == (2, 0)
+    assert other.files.uploads.folder.joinpath(path.parent.name, path.name).read_bytes() == b"upload"
+    assert other.collection("photos").describe().count == 3
+    assert backup(library, tmp_path / "less.zip", uploads=False).trash == 0

@@ -14,6 +14,7 @@ from tests.library import crashing
 from tests.library.conftest import axis, search
 from tsir.library.check import check
 from tsir.library.library import Library
+from tsir.library.restoring import restore
 from tsir.library.steps import Step
 from tsir.records import Image as StoredImage
 from tsir.settings import Settings
@@ -71,6 +72,22 @@ def test_deletions_killed_at_any_step_are_completed_by_opening(settings: Setting
     assert crashing.run_until(settings, action, step) == -signal.SIGKILL
     with Library.open(settings) as library:
         assert len(found(library, photos_folder)) == crashing.PICTURES - 4
+        complete(library)
+
+
+def test_a_removal_that_is_killed_is_completed_by_opening_and_can_be_undone(settings: Settings, photos_folder: Path) -> None:
+    with Library.open(settings) as library:
+        crashing.load(library, photos_folder)
+    assert crashing.run_until(settings, "remove", Step.VECTORS_DELETED) == -signal.SIGKILL
+    with Library.open(settings) as library:
+        assert len(found(library, photos_folder)) == crashing.PICTURES - 4
+        assert library.collection("photos").describe().excluded == 4
+        complete(library)
+        crashing.load(library, photos_folder)
+        assert len(found(library, photos_folder)) == crashing.PICTURES - 4
+        [entry] = library.files.trash.entries()
+        assert restore(library, entry.id).waiting == ()
+        assert found(library, photos_folder) == ALL
         complete(library)
 
 

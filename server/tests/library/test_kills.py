@@ -3,92 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import random
 import signal
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
-from PIL import Image
 
 from tests.processes import Site, wait_for
 from tests.services.fixtures import MariaDB, Milvus
+from tests.trials import idle, picture, run, stored, uploading
 from tsir.library.check import check
 from tsir.library.library import Library
-from tsir.records import Image as Stored
 from tsir.settings import Settings
 from tsir.storage.sql.schema import jobs
 
-KILLS = int(os.environ.get("TSIR_KILLS", "10"))
+KILLS = int(os.environ.get("TSIR_KILLS", "3"))
 """Imports on the embedded stores; on servers, where each takes several times as long, half as many."""
-PICTURES = 500
+PICTURES = 250
+LONGEST_S = 1.5
+"""Until the kill, or until a store that was taken away is back: an import takes about as long."""
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only the minute without a sign of life tells")
-
-
-def picture(rng: np.random.Generator) -> bytes:
-    data = io.BytesIO()
-    Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize((64, 48)).save(data, "PNG", compress_level=1)
-    return data.getvalue()
-
-
-@contextmanager
-def uploading(site: Site, rng: np.random.Generator) -> Iterator[set[str]]:
-    """Upload pictures one after the other meanwhile; gives the hashes of those that were acknowledged."""
-    acknowledged: set[str] = set()
-    over = threading.Event()
-
-    def work() -> None:
-        with httpx.Client(base_url=f"http://127.0.0.1:{site.port}", timeout=10, trust_env=False) as http:
-            while not over.wait(0.1):
-                data = picture(rng)
-                try:
-                    answer = http.post("/api/v1/collections/tsir/imports", files={"files": ("a.png", data)})
-                except httpx.HTTPError:
-                    continue
-                assert answer.status_code in (202, 503), answer.text
-                if answer.status_code == 202:
-                    acknowledged.add(hashlib.sha256(data).hexdigest())
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield acknowledged
-    finally:
-        over.set()
-        thread.join()
-
-
-def idle(site: Site) -> Callable[[], bool]:
-    """Whether no job is left to do."""
-
-    def answer() -> bool:
-        try:
-            reply = site.http.get("/api/v1/jobs?limit=1000")
-        except httpx.HTTPError:
-            return False
-        return reply.status_code == 200 and not {job["state"] for job in reply.json()["jobs"]} & {"queued", "running"}
-
-    return answer
-
-
-def stored(library: Library) -> list[Stored]:
-    images: list[Stored] = []
-    cursor: str | None = None
-    while True:
-        page, cursor = library.collection("tsir").images(cursor=cursor, limit=1000)
-        images += page
-        if cursor is None:
-            return images
 
 
 @LINUX
@@ -156,10 +96,10 @@ def test_imports_killed_at_random_moments_lose_and_double_nothing(
             job = site.http.post("/api/v1/collections/tsir/imports", json={"path": str(folder)})
             assert job.status_code == 202, job.text
             with uploading(site, draw) as acknowledged:
-                time.sleep(rng.uniform(0, 3))
+                time.sleep(rng.uniform(0, LONGEST_S))
                 if stores and turn % 5 > 2:
                     with stores[turn % 5 - 3].down(kill=rng.random() < 0.5):
-                        time.sleep(rng.uniform(0, 3))
+                        time.sleep(rng.uniform(0, LONGEST_S))
                 else:
                     site.end(signal.SIGKILL)
                     site.start()
@@ -180,3 +120,8 @@ def test_imports_killed_at_random_moments_lose_and_double_nothing(
         report = check(library)
         assert report.clean, (seed, report)
         assert report.images == report.vectors == len(images)
+
+
+@pytest.mark.parametrize("settings", ["embedded"], indirect=True)
+def test_vectors_that_are_removed_or_spoiled_while_it_is_away_cost_nothing(settings: Settings) -> None:
+    assert run("vectors", max(1, KILLS // 10), random.randrange(10**6)) is None  # `python -m tests.trials` tries more

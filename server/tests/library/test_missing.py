@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -12,9 +13,10 @@ import pytest
 import sqlalchemy as sa
 
 from tests.library.conftest import ENCODER, EVERY_PAIR, axis, new_image, search
-from tsir.errors import InvalidInput
+from tsir.errors import InvalidInput, NotFound
 from tsir.library.check import check
 from tsir.library.library import Library
+from tsir.library.relocating import relocate
 from tsir.records import Begun, FileStat
 from tsir.settings import Settings
 from tsir.storage.filters import Filter, parse
@@ -74,8 +76,8 @@ def test_a_filter_shows_missing_pictures(library: Library, add: Add, photos_fold
     assert names(library, missing="any") == ["away.jpg", "here.jpg"]
     assert names(library, missing="true", folder=str(photos_folder / "a")) == ["away.jpg"]
     assert names(library, missing="true", folder=str(photos_folder / "b")) == []
-    assert [image.missing for image in photos.images(missing="any")[0]] == [False, True]
-    assert [Path(image.path).name for image in photos.images(missing="true")[0]] == ["away.jpg"]
+    assert [image.missing for image in photos.images(filter=Filter(missing="any"))[0]] == [False, True]
+    assert [Path(image.path).name for image in photos.images(filter=Filter(missing="true"))[0]] == ["away.jpg"]
 
 
 def test_the_filters_words_are_read_as_json_has_them() -> None:
@@ -262,3 +264,49 @@ def test_pictures_are_forgotten_after_as_many_days_as_the_setting_says(library: 
     library.stores.catalog.database.write(lambda connection: connection.execute(long_ago))
     library.forget_old(photos)
     assert (photos.describe().missing, photos.count(), photos.empty()) == (0, 1, False)
+
+
+def test_a_folder_that_moved_is_known_where_it_is_and_not_where_it_was(library: Library, add: Add, photos_folder: Path) -> None:
+    begun = add({f"old/{n}.jpg": axis(1, n) for n in range(12)} | {"kept/k.jpg": axis(0, 1)})
+    photos = library.collection("photos")
+    (photos_folder / "old").rename(photos_folder / "new")
+    moved = [new_image(photos_folder / f"new/{n}.jpg", str(photos_folder / f"old/{n}.jpg"), write=False) for n in range(12)]
+    assert {entry.status for entry in photos.begin(moved)} == {"known"}
+    photos.sweep(photos_folder / "new")
+    for entry in begun[:12]:
+        assert Path(photos.image(entry.id).path).parent.name == "new"
+    assert names(library, folder=str(photos_folder / "old")) == []
+    assert len(names(library, folder=str(photos_folder / "new"))) == 12
+    assert (photos.count(), photos.describe().missing) == (13, 0)
+    assert check(library).clean
+
+
+@EVERY_PAIR
+def test_a_folder_is_relocated_in_every_collection_at_once(library: Library, add: Add, photos_folder: Path) -> None:
+    begun = add({f"old/{n}.jpg": axis(1, n) for n in range(6)} | {"older/x.jpg": axis(0, 1)})
+    add({"old/sub/deep.jpg": axis(1)}, "second")
+    (photos_folder / "old").rename(photos_folder / "new")
+    photos = library.collection("photos")
+    photos.sweep(photos_folder)
+    assert photos.describe().missing == 6
+    (photos_folder / "new/5.jpg").unlink()
+    # One was imported from its new place before, another was replaced there by other content.
+    photos.begin([new_image(photos_folder / "new/0.jpg", str(photos_folder / "old/0.jpg"), write=False)])
+    other = photos.begin([new_image(photos_folder / "new/1.jpg", "other")])
+    photos.finish([other[0].id], axis(0, 0, 1)[None])
+
+    for path in photos_folder.rglob("*.jpg"):
+        os.utime(path, ns=(1, 1))
+    done = relocate(library, str(photos_folder / "old"), str(photos_folder / "new"))
+    assert (done.images, done.places, done.missing) == (6, 6, 1)
+    paths = {entry.id: photos.image(entry.id).paths for entry in begun}
+    assert paths[begun[0].id] == (str(photos_folder / "new/0.jpg"),)
+    assert paths[begun[1].id] == (str(photos_folder / "old/1.jpg"),), "its new place has other content"
+    assert paths[begun[2].id] == (str(photos_folder / "new/2.jpg"),)
+    assert paths[begun[6].id] == (str(photos_folder / "older/x.jpg"),)
+    assert len(names(library, folder=str(photos_folder / "new"))) == 5
+    assert photos.describe().missing == 2
+    assert library.find_path(str(photos_folder / "new/sub/deep.jpg")) is not None
+    assert check(library).clean
+    with pytest.raises(NotFound, match="No picture"):
+        relocate(library, "/nowhere", str(photos_folder / "new"))

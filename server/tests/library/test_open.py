@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import random
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from tests.forks import begin, ended
 from tests.library import crashing
 from tests.library.conftest import ENCODER, axis, new_image, search
 from tsir.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
@@ -67,6 +68,7 @@ def test_newer_schema_is_refused_with_advice(settings: Settings) -> None:
     database.close()
 
 
+@pytest.mark.new_database
 def test_migrations_build_the_tables_of_the_code(library: Library) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.config import Config
@@ -80,14 +82,17 @@ def test_migrations_build_the_tables_of_the_code(library: Library) -> None:
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
 
 
+def tell_prefix(text: str, told: Connection) -> None:
+    told.send(Library.open(crashing.parse(text)).stores.vectors_prefix())
+
+
+@pytest.mark.new_database
 @pytest.mark.parametrize("settings", [pytest.param("services", marks=pytest.mark.services)], indirect=True)  # embedded: one process
 def test_processes_that_open_at_once_migrate_once(settings: Settings) -> None:
-    code = "import sys; from tests.library import crashing; from tsir.library.library import Library; "
-    code += "print(Library.open(crashing.parse(sys.argv[1])).stores.vectors_prefix())"
-    command = [sys.executable, "-c", code, crashing.arguments(settings)]
-    processes = [subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    prefixes = {process.communicate(timeout=100)[0] for process in processes}
-    assert [process.returncode for process in processes] == [0, 0, 0, 0]
+    heard, told = multiprocessing.Pipe(duplex=False)
+    processes = [begin(tell_prefix, crashing.arguments(settings), told) for _ in range(4)]
+    assert [ended(process) for process in processes] == [0, 0, 0, 0]
+    prefixes = {heard.recv() for _ in processes}
     assert len(prefixes) == 1
 
 

@@ -8,10 +8,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.library.conftest import ENCODER, axis, new_image
 from tsir.library.check import check
 from tsir.library.library import Library
+from tsir.library.restoring import restore
 from tsir.media.trash import KEPT_DAYS, NOTE
 from tsir.settings import Settings
 
@@ -75,6 +77,36 @@ def test_the_trash_is_emptied_of_what_lay_there_for_a_month(library: Library) ->
     assert any("gone" in note for note in check(library, repair=True).notes)
     assert contents(library.files.trash.folder) == {"young"}
     assert len(list(library.files.trash.folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize("settings", ["embedded", pytest.param("lite+mariadb", marks=pytest.mark.services)], indirect=True)
+def test_what_is_taken_out_comes_back_with_its_number_its_file_and_its_vector(library: Library, photos_folder: Path) -> None:
+    paths = send(library, "a", "b", "c")
+    photos = library.collection("photos")
+    (folder,) = photos.begin([new_image(photos_folder / "d.jpg", "d")])
+    photos.finish([folder.id], axis(0, 1)[None])
+    before = {image.id: image for image in photos.images()[0]}
+    vectors = photos.vectors(list(before))
+    assert photos.only_copies() == (4, 3)
+    removed = photos.remove([*before, 999])
+    assert (removed.images, removed.only_copies, photos.describe().excluded) == (4, 3, 1)
+    assert contents(library.files.uploads.folder) == set()
+    assert check(library).clean
+    assert removed.trash is not None
+    restored = restore(library, removed.trash)
+    assert (restored.images, restored.waiting, restored.lost) == (4, (), 0)
+    assert {image.id: image for image in photos.images()[0]} == before
+    assert all((photos.vectors([id])[id] == vector).all() for id, vector in vectors.items())
+    assert all(path.is_file() for path in paths)
+    assert check(library).clean
+
+    dropped = library.drop("photos")
+    assert (dropped.images, dropped.only_copies) == (4, 3)
+    assert dropped.trash is not None
+    (library.files.trash.folder / paths[0].name).unlink()
+    restored = restore(library, dropped.trash)
+    assert (restored.collection, restored.images, restored.lost) == ("photos", 2, 1)
+    assert library.collection("photos").count() == 2
 
 
 def test_uploads_whose_disk_was_away_are_all_there_when_it_is_back(library: Library, tmp_path: Path) -> None:

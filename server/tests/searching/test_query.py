@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tsir.errors import InvalidInput
+from tsir.errors import InvalidInput, NotFound
 from tsir.searching.query import MAX_WINDOW, Query, check_text, digest, make_cursor, parse_filter, parse_weights, read_cursor
 from tsir.storage.filters import Filter
 
@@ -66,7 +66,7 @@ def test_filter_is_read_from_json() -> None:
         ('{"colour": "red"}', "unknown key 'colour'; known are taken_after"),
         ('{"min_width": "wide"}', 'min_width is "wide"'),
         ('{"min_width": -1}', "between 0 and"),
-        ('{"taken_after": "yesterday"}', "a time such as 2024-06-01"),
+        ('{"taken_after": "yesterday"}', "a time such as 2024"),
         ('{"taken_after": "0001-01-01T00:00:00+23:59"}', "a time such as"),
         ('{"orientation": "diagonal"}', '"landscape", "portrait" or "square"'),
         ('{"formats": "JPEG"}', "a list of names"),
@@ -100,7 +100,7 @@ def test_cursor_belongs_to_one_query() -> None:
         digest(Query("photos", text="red", weights={"text": 2}), {}, "f"),
         digest(Query("photos", text="red", filter=Filter(min_width=3)), {}, "f"),
     ):
-        with pytest.raises(InvalidInput, match="another query"):
+        with pytest.raises(NotFound, match="another query"):
             read_cursor(cursor, other, 10)
     with pytest.raises(InvalidInput, match="page through"):
         read_cursor(make_cursor(MAX_WINDOW - 5, ours), ours, 10)
@@ -108,5 +108,5 @@ def test_cursor_belongs_to_one_query() -> None:
 
 @pytest.mark.parametrize("cursor", ["x", "!!!!", "ÿ", "MTA", make_cursor(10**9, "0"), make_cursor(-1, "0")])
 def test_broken_cursor_is_refused(cursor: str) -> None:
-    with pytest.raises(InvalidInput, match="cursor is not one of ours"):
+    with pytest.raises(NotFound, match="cursor is not one of ours"):
         read_cursor(cursor, "0", 10)

@@ -9,13 +9,16 @@ from PIL import Image
 
 from tests.fakes import FakeEncoder
 from tsir.encoders.loaded import Encoders
+from tsir.encoders.relevance import Calibration, Curve
 from tsir.errors import EncoderMismatch, InvalidInput, NotFound
 from tsir.library.library import Library
+from tsir.searching.fusion import balanced
 from tsir.searching.query import Query
 from tsir.searching.search import Found
 from tsir.searching.search import search as search_collection
 from tsir.services.imports import submit_folder
 from tsir.services.jobs import make_runner
+from tsir.services.search import Question, find
 from tsir.settings import Settings
 from tsir.stopwatch import Stopwatch
 from tsir.storage.filters import Filter
@@ -61,7 +64,8 @@ def test_score_is_the_cosine_and_the_parts_add_up_to_it(library: Library, encode
     query = Query("photos", text="red", sketch=colour("blue"), image=colour("green"), not_text="black", weights={"text": 2, "image": 0.3})
     found = search(library, encoder, query)
     text, black = encoder.texts(["red", "black"])
-    fused = 2 * text - 0.5 * black + encoder.sketches([colour("blue")])[0] + 0.3 * encoder.images([colour("green")])[0]
+    unwanted = balanced({"text": 2, "sketch": 1, "image": 0.3, "not_text": -0.5}, {})["not_text"]
+    fused = 2 * text + unwanted * black + encoder.sketches([colour("blue")])[0] + 0.3 * encoder.images([colour("green")])[0]
     fused /= np.linalg.norm(fused)
     for hit in found.hits:
         assert set(hit.parts) == {"text", "not_text", "sketch", "image"}
@@ -112,7 +116,7 @@ def test_pages_show_everything_once_in_order(library: Library, encoder: FakeEnco
 
 def test_cursor_of_another_query_is_refused(library: Library, encoder: FakeEncoder) -> None:
     cursor = search(library, encoder, Query("photos", sketch=colour("red"), limit=1)).next
-    with pytest.raises(InvalidInput, match="another query"):
+    with pytest.raises(NotFound, match="another query"):
         search(library, encoder, Query("photos", sketch=colour("blue"), limit=1, cursor=cursor))
 
 
@@ -120,6 +124,44 @@ def test_min_score_ends_the_hits(library: Library, encoder: FakeEncoder) -> None
     found = search(library, encoder, Query("photos", text="red", min_score=0.9, limit=2))
     assert set(names(found)) == {"red0", "red1"}
     assert found.next is None
+
+
+def test_relevance_falls_with_the_score_and_draws_a_line(library: Library, encoder: FakeEncoder) -> None:
+    assert {hit.relevance for hit in search(library, encoder, Query("photos", text="red")).hits} == {None}
+    encoder.calibration = Calibration({"text": Curve(middle=0.5, steepness=10, cut=0.9)}, np.zeros(8, np.float32))
+    found = search(library, encoder, Query("photos", text="red"))
+    relevance = [hit.relevance for hit in found.hits if hit.relevance is not None]
+    assert len(relevance) == 6
+    assert relevance == sorted(relevance, reverse=True)
+    assert (found.cut, found.hint) == (0.9, None)
+    likely = search(library, encoder, Query("photos", text="red", min_relevance=0.9))
+    assert names(likely) == names(found)[: sum(value >= 0.9 for value in relevance)]
+    assert 2 <= len(likely.hits) < 6
+    first = search(library, encoder, Query("photos", text="red", min_relevance=0.9, limit=1))
+    assert names(search(library, encoder, Query("photos", text="red", min_relevance=0.9, limit=1, cursor=first.next))) == names(likely)[1:2]
+    unlike = {"not_text": "red", "text": "blue"}
+    assert search(library, encoder, Query("photos", **unlike)).hits[0].relevance is not None  # what pushes away asks for nothing
+    drawn = search(library, encoder, Query("photos", text="red", sketch=colour("red")))
+    assert (drawn.cut, drawn.hint, drawn.hits[0].relevance) == (None, None, None)
+    with pytest.raises(InvalidInput, match=r"query of text and sketch: use min_score"):
+        search(library, encoder, Query("photos", text="red", sketch=colour("red"), min_relevance=0.5))
+
+
+def test_hint_says_when_no_hit_is_likely(library: Library, encoder: FakeEncoder) -> None:
+    encoder.calibration = Calibration(
+        {"text": Curve(middle=0.5, steepness=10, cut=0.9), "image": Curve(0.5, 10, 0.9)}, np.zeros(8, np.float32)
+    )
+    query = Query("photos", text="asdfghjkl", limit=2)
+    found = search(library, encoder, query)
+    assert (len(found.hits), found.hint) == (2, "nothing_likely")
+    assert search(library, encoder, Query("photos", text="asdfghjkl", limit=2, cursor=found.next)).hint is None
+    none = search(library, encoder, Query("photos", text="asdfghjkl", min_relevance=0.9))
+    assert (none.hits, none.hint) == ([], "nothing_likely")
+    red = search(library, encoder, Query("photos", text="red", limit=1)).hits[0].image
+    assert search(library, encoder, Query("photos", like=red.id)).hits[0].relevance == pytest.approx(0.99, abs=0.02)
+    encoder.foreign = frozenset({"rot"})
+    assert search(library, encoder, Query("photos", text="rot")).hint == "language"
+    assert search(library, encoder, Query("photos", text="rot", filter=Filter(min_width=10_000))).hint is None
 
 
 def test_filter_narrows_the_search(library: Library, encoder: FakeEncoder) -> None:
@@ -143,6 +185,21 @@ def test_other_encoder_is_refused_by_name(library: Library) -> None:
         search(library, other, Query("photos", text="red"))
     with pytest.raises(EncoderMismatch, match="tsir reencode photos --encoder other"):
         Encoders(Settings(model="other"), other).of(library.collection("photos"))
+
+
+def test_what_looks_alike_needs_no_encoder(library: Library, encoder: FakeEncoder) -> None:
+    other = FakeEncoder("other", dim=4)
+    other.calibration = Calibration({"image": Curve(0.5, 10, 0.9)}, np.zeros(4, np.float32))  # of cosines that are not these
+    id = search(library, encoder, Query("photos", text="red")).hits[0].image.id
+    settings = Settings(model="other")
+    found = find(library, Encoders(settings, other), settings, Question("photos", like=id))
+    same = search(library, encoder, Query("photos", like=id))
+    assert [(hit.image.id, hit.score) for hit in found.hits] == [(hit.image.id, hit.score) for hit in same.hits]
+    assert found.cut is None
+    with pytest.raises(EncoderMismatch, match="tsir reencode"):
+        find(library, Encoders(settings, other), settings, Question("photos", like=id, text="red"))
+    with pytest.raises(InvalidInput, match="cannot tell"):
+        find(library, Encoders(settings, other), settings, Question("photos", like=id, min_relevance=0.5))
 
 
 def test_encoder_is_loaded_once_and_kept(settings: Settings) -> None:

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from pymilvus import MilvusClient
 
-from tests.services.fixtures import MariaDB, Milvus
+from tests.services.fixtures import MariaDB, Milvus, mysql_refuses
 
 pytestmark = pytest.mark.services
 
@@ -28,6 +28,23 @@ def test_a_frozen_mariadb_answers_again(mariadb_server: MariaDB) -> None:
     with mariadb_server.paused(), pytest.raises(pymysql.OperationalError):
         pymysql.connect(host="127.0.0.1", port=mariadb_server.port, user="root", connect_timeout=1, read_timeout=1)
     assert mariadb_server.answers()
+
+
+def test_what_mysql_would_refuse_is_seen() -> None:
+    refused = [
+        "INSERT INTO images (id) VALUES (1) RETURNING id",
+        "ALTER TABLE images ADD COLUMN IF NOT EXISTS a INT",
+        "CREATE INDEX IF NOT EXISTS a ON images (id)",
+        "UPDATE images SET state='a' WHERE id IN (SELECT images.id\nFROM images)",
+        "DELETE FROM images WHERE EXISTS (SELECT * FROM locations JOIN images ON id = image_id)",
+    ]
+    taken = [
+        "UPDATE images SET name=(SELECT name FROM locations WHERE image_id = images.id LIMIT 1)",
+        "DELETE FROM images WHERE id IN (SELECT id FROM images_old)",
+        "CREATE TABLE IF NOT EXISTS a (id INT)",
+        "SELECT id FROM images WHERE id IN (SELECT id FROM images) FOR UPDATE",
+    ]
+    assert [statement for statement in [*refused, *taken] if mysql_refuses(statement)] == refused
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])

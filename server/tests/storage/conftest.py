@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,7 +13,10 @@ import pytest
 
 from tsir.records import ImageMetadata, Vectors
 from tsir.settings import Settings
-from tsir.storage.filters import Column, Filter, Form, choice, condition
+from tsir.storage.columns import Column, Form
+from tsir.storage.conditions import condition
+from tsir.storage.filters import Filter
+from tsir.storage.kinds import choice
 from tsir.storage.milvus.client import VectorStore
 from tsir.storage.milvus.schema import SCHEMA, Schema
 
@@ -27,6 +31,8 @@ class Picture:
 
     metadata: ImageMetadata
     paths: tuple[str, ...] = ("/photos/a.jpg",)
+    bytes: int = 1_000
+    created_at: datetime = datetime(2024, 1, 1, tzinfo=timezone.utc)
 
 
 MAKERS = choice({"Canon": "Canon", "Camera": "Camera"})
@@ -61,7 +67,7 @@ def fan(count: int) -> Vectors:
 
 def found(store: VectorStore, name: str, filter: Filter | None = None, k: int = 20) -> list[int]:
     """Ids, nearest to the first axis first."""
-    return [hit.id for hit in store.search(name, axis(1), k, "FLAT", filter, "Strong", False)]
+    return [hit.id for hit in store.search(name, axis(1)[None], k, "FLAT", filter, "Strong", False)[0]]
 
 
 @pytest.fixture(params=["lite", pytest.param("standalone", marks=pytest.mark.services)])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+import shutil
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -33,7 +36,7 @@ def filled(store: VectorStore, name: str) -> VectorStore:
 
 
 def test_rows_are_found_nearest_first_until_they_are_deleted(filled: VectorStore, name: str) -> None:
-    hits = filled.search(name, axis(1), 2, "FLAT", None, "Strong", True)
+    hits = filled.search(name, axis(1)[None], 2, "FLAT", None, "Strong", True)[0]
     assert [hit.id for hit in hits] == [1, 2]
     assert hits[0].score == pytest.approx(1)
     assert hits[1].vector is not None
@@ -125,7 +128,7 @@ def test_a_value_that_milvus_does_not_take_is_refused_for_good(filled: VectorSto
 def test_the_index_can_be_changed_and_told(filled: VectorStore, name: str, index: str) -> None:
     filled.set_index(name, index)
     assert filled.index(name) == index
-    assert [hit.id for hit in filled.search(name, axis(1), 3, index, None, "Strong", False)] == [1, 2, 3]
+    assert [hit.id for hit in filled.search(name, axis(1)[None], 3, index, None, "Strong", False)[0]] == [1, 2, 3]
 
 
 def test_a_collection_that_is_not_in_memory_is_loaded(filled: VectorStore, settings: Settings, name: str) -> None:
@@ -166,3 +169,34 @@ def test_a_server_that_is_away_is_unavailable_whatever_is_asked(filled: VectorSt
         ):
             with pytest.raises(StoreUnavailable):
                 call()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a file's bound stands for a full disk")
+@pytest.mark.parametrize("settings", ["lite"], indirect=True)
+def test_a_write_that_failed_takes_nothing_acknowledged_with_it(filled: VectorStore, opened: Opened, name: str, settings: Settings) -> None:
+    folder = Path(settings.vectors_uri)
+    bound = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for ids in ([4, 5], [6, 7]):
+        largest = max(path.stat().st_size for path in folder.rglob("wal_data*"))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 100, bound[1]))  # a record is begun and cannot be ended
+        try:
+            with pytest.raises((StoreUnavailable, StoreRefused)):
+                filled.upsert(name, [90, 91], fan(2), [picture()] * 2)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, bound)
+        filled.upsert(name, ids, fan(2), [picture()] * 2)
+    filled.delete(name, [1])
+    filled.upsert(name, [8], fan(1), [picture()])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, bound[1]))  # its rows cannot be put into a file
+    try:
+        with pytest.raises((StoreUnavailable, StoreRefused)):
+            filled.flush(name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, bound)
+    filled.upsert(name, [9], fan(1), [picture()])
+    killed = shutil.copytree(folder, folder.with_name("killed.db"))  # what a kill would leave now
+    filled.flush(name)
+    assert filled.ids(name, 0, 90).tolist() == list(range(2, 10))
+    after = VectorStore(settings.model_copy(update={"milvus_uri": str(killed)}))
+    assert after.ids(name, 0, 90).tolist() == list(range(2, 10))
+    after.close()

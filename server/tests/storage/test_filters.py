@@ -9,7 +9,8 @@ import pytest
 from tests.storage.conftest import WIDER, Picture, Wider, picture
 from tsir.errors import Conflict, InvalidInput
 from tsir.records import ImageMetadata
-from tsir.storage import filters
+from tsir.searching.language import parse as line
+from tsir.storage import columns, filters
 from tsir.storage.filters import Filter, conditions, expression, parse
 from tsir.storage.milvus.schema import SCHEMA
 
@@ -21,7 +22,7 @@ def test_a_filter_that_asks_nothing_has_no_expression() -> None:
 @pytest.mark.parametrize("embedded", [True, False])
 def test_expressions_name_columns_and_hash_what_people_wrote(embedded: bool) -> None:
     asked = expression(Filter(min_width=800, formats=("jpeg", "GIF", "JPEG"), folder="/photos/"), embedded)
-    hashed = filters.folder_hash("/photos")
+    hashed = columns.folder_hash("/photos")
     folder = f'folders like "%|{hashed:016x}%"' if embedded else f"array_contains(folders, {hashed})"
     assert asked == f'width >= 800 and format in ["GIF", "JPEG"] and {folder}'
 
@@ -33,12 +34,20 @@ def test_times_without_a_zone_are_utc() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "meant"), [("2024", "2024-01-01"), ("2024-6", "2024-06-01"), ("2024-6-1", "2024-06-01"), ("9999", "9999-01-01")]
+)
+def test_a_year_or_a_month_is_its_begin_wherever_it_is_said(said: str, meant: str) -> None:
+    moment = parse({"taken_after": f"{meant}T00:00:00Z"})
+    assert parse({"taken_after": said}) == line(f"after:{said}").filter == moment
+
+
+@pytest.mark.parametrize(
     ("values", "said"),
     [
         ({"colour": "red"}, "unknown key 'colour'; known are taken_after, taken_before, min_width"),
         ({"min_width": True}, "min_width is true; it must be a number of pixels between 0 and 1000000"),
         ({"min_height": 10**9}, "min_height is 1000000000"),
-        ({"taken_before": 7}, "taken_before is 7; it must be a time such as 2024-06-01 or 2024-06-01T12:00:00Z"),
+        ({"taken_before": 7}, "taken_before is 7; it must be a time such as 2024, 2024-06, 2024-06-01 or 2024-06-01T12:00:00Z"),
         ({"taken_before": "9999-12-31T23:59:59-23:00"}, "a time such as"),
         ({"orientation": ["landscape"]}, 'it must be "landscape", "portrait" or "square"'),
         ({"formats": ["JPEG"] * 21}, 'it must be a list of names such as \\["JPEG", "PNG"\\]'),
@@ -65,10 +74,10 @@ def test_rows_hold_what_the_conditions_ask() -> None:
     served, embedded = (SCHEMA.row(1, where)(shot) for where in (False, True))
     folders = served.pop("folders")
     assert isinstance(folders, list)
-    assert folders == sorted(filters.folder_hash(folder) for folder in ("/", "/photos", "/photos/more"))
+    assert folders == sorted(columns.folder_hash(folder) for folder in ("/", "/photos", "/photos/more"))
     assert embedded.pop("folders") == "".join(f"|{value:016x}" for value in folders)
     assert served == embedded == {"taken": 1000, "width": 640, "height": 480, "shape": 1, "format": "JPEG", "located": True}
-    assert SCHEMA.row(1, True)(picture())["taken"] == filters.NO_DATE
+    assert SCHEMA.row(1, True)(picture())["taken"] == columns.NO_DATE
 
 
 def test_every_condition_has_words_and_a_schema() -> None:

@@ -111,7 +111,7 @@ def test_an_old_collection_is_searched_and_written_by_a_newer_version(opened: Op
 
 
 def same_hits(store: VectorStore, one: str, other: str) -> None:
-    hits = [store.search(name, axis(1), PICTURES, "FLAT", None, "Strong", True) for name in (one, other)]
+    hits = [store.search(name, axis(1)[None], PICTURES, "FLAT", None, "Strong", True)[0] for name in (one, other)]
     assert [(hit.id, hit.score) for hit in hits[0]] == [(hit.id, hit.score) for hit in hits[1]]
     for before, after in zip(*hits, strict=True):
         assert before.vector is not None

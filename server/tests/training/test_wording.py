@@ -113,6 +113,7 @@ corpus = sample(
     seed=7, work=work, emoji=[("1", "held out", ""), ("2", "sun", "")], taught_emoji=[1], classes=["pig"],
     drawings=[sample(word="The Mona Lisa")],
     flickr=[sample(meta={"captions": [text, text]}, picture=lambda: Image.new("RGB", (32, 32))) for text in captions],
+    coco=[sample(meta={"captions": ["A pig.", "A cow."], "human": 1}, picture=lambda: Image.new("RGB", (32, 32))) for _ in range(2)],
     config={"wordnet": ""},
 )
 class Photos:
@@ -129,6 +130,14 @@ losses = []
 for step in range(2):
     torch.manual_seed(step)
     losses.append(float(stage(step).detach()))
+options |= {"coco": 0.5, "photos": 4}
+heads = wording.Heads(corpus, Photos(), TextTower(minilm.MiniLM(), 16, 0.3).eval(), options).train()
+for step in range(2):
+    torch.manual_seed(step)
+    loss = heads(step)
+    losses.append(float(loss.detach()))
+loss.backward()
+assert all(weight.grad is not None for weight in heads.head.parameters())
 print(json.dumps(losses))
 """
 

@@ -6,13 +6,14 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
 
-from tsir.api.schemas import Text
+from tsir.api.schemas import NAMED, Text
 from tsir.api.state import Offload, State
 from tsir.encoders.base import Encoder
 from tsir.jobs.runner import JobRunner
 from tsir.jobs.store import Jobs
 from tsir.library.library import Library
 from tsir.settings import Settings
+from tsir.storage.kinds import MAX_ID
 
 
 async def get_state(request: Request) -> State:
@@ -58,6 +59,9 @@ async def _run(state: StateDep) -> Offload:
 RunDep = Annotated[Offload, Depends(_run)]
 
 CollectionName = Annotated[Text, Path(max_length=200, description="Name of the collection.")]
-Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
+NewName = Annotated[
+    Text, Path(max_length=200, description="A letter or _, then up to 63 letters, digits, _ or -.", json_schema_extra=NAMED)
+]
+Id = Annotated[int, Path(ge=1, le=MAX_ID)]
 Cursor = Annotated[Text | None, Query(max_length=200, description="`next` of the page before.")]
 TableName = Annotated[Text | None, Query(max_length=200, description="Collection; DEFAULT_TABLE when missing.")]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Query, UploadFile
+from fastapi import File, Form, Query, UploadFile
 from pydantic import BaseModel, Field
 from starlette.responses import FileResponse, Response
 
 from tsir.api.deps import JobsDep, LibraryDep, RunDep, RunnerDep, StateDep, TableName
 from tsir.api.images import PICTURE_ANSWERS, picture
+from tsir.api.routes import group
 from tsir.api.schemas import Text
 from tsir.api.search import find, read_upload
 from tsir.api.state import State
 from tsir.errors import InvalidInput, NotFound
 from tsir.importing.job import IMPORT
-from tsir.importing.urls import fetch
 from tsir.jobs.model import Job
 from tsir.searching.query import check_text
 from tsir.services import collections, jobs
@@ -23,13 +23,21 @@ from tsir.services.imports import submit_folder, submit_picture
 from tsir.services.search import Question
 from tsir.stopwatch import Stopwatch
 
-router = APIRouter(tags=["reference"])
+router = group("reference")
 
 
 class LoadRequest(BaseModel):
     """Which folder to import."""
 
-    File: Annotated[Text, Field(min_length=1, max_length=4096, description="A folder of the server below one of IMAGE_ROOTS.")]
+    File: Annotated[
+        Text,
+        Field(
+            min_length=1,
+            max_length=4096,
+            description="A folder of the server below one of IMAGE_ROOTS.",
+            json_schema_extra={"pattern": r"\S"},
+        ),
+    ]
     Table: Annotated[Text | None, Field(max_length=200, description="Collection; DEFAULT_TABLE when missing.")] = None
 
 
@@ -57,6 +65,8 @@ async def upload_image(
     if data is None and not url:
         raise InvalidInput("Send a picture as `image`, or the address of one as `url`.")
     if data is None and url:
+        from tsir.importing.urls import fetch
+
         data = await run(fetch, url, max_bytes=state.settings.max_upload_bytes)
     name = await table(state, table_name)
     label = (image.filename if image else url) or "image"
@@ -101,14 +111,14 @@ async def drop_table(state: StateDep, library: LibraryDep, run: RunDep, table_na
 
 
 @router.get("/progress")
-async def progress(jobs: JobsDep, run: RunDep) -> tuple[tuple[int, int], int]:
+async def progress(jobs: JobsDep, run: RunDep) -> Annotated[list[list[int] | int], Field(min_length=2, max_length=2)]:
     """`[[current, total], 200]` of the import that runs, or of the last one."""
     newest = [job for job in await run(jobs.list, 20) if job.kind == IMPORT.name]
     job = next((job for job in newest if job.state == "running"), newest[0] if newest else None)
     if job is None:
-        return (0, 0), 200
+        return [[0, 0], 200]
     current = job.done + job.skipped + job.failed
-    return (current, max(current, job.total or 0)), 200
+    return [[current, max(current, job.total or 0)], 200]
 
 
 @router.head("/data", include_in_schema=False)

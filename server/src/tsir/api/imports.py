@@ -5,13 +5,14 @@ from __future__ import annotations
 import hmac
 from typing import Any, TypeVar
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from tsir.api.deps import CollectionName, RunnerDep, StateDep
+from tsir.api.routes import group
 from tsir.api.schemas import FolderImport, UrlImport
 from tsir.api.state import State
 from tsir.errors import InvalidInput
@@ -20,7 +21,7 @@ from tsir.jobs.runner import JobRunner
 from tsir.services import imports
 from tsir.services.views import OWNER_HEADER, JobDetail
 
-router = APIRouter(prefix="/api/v1/collections/{name}/imports", tags=["imports"])
+router = group("imports", "/api/v1/collections/{name}/imports")
 
 MAX_FILES = 10_000
 """Files of one request. More come as a zip, or in several requests."""
@@ -75,7 +76,7 @@ async def _json(request: Request, state: State, runner: JobRunner, name: str) ->
         return await state.run(imports.submit_urls, runner, name, _validated(UrlImport, body).urls)
     asked = _validated(FolderImport, body)
     resolve = imports.own_folder if is_owner(request, state) else state.library.files.resolve_import_folder
-    return await state.run(lambda: imports.submit_folder(runner, name, resolve(asked.path), exclude=asked.exclude))
+    return await state.run(lambda: imports.submit_folder(runner, name, resolve(asked.path), exclude=asked.exclude, again=asked.again))
 
 
 def is_owner(request: Request, state: State) -> bool:

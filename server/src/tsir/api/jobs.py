@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from tsir.api.deps import Id, JobsDep, LibraryDep, RunDep, RunnerDep, StateDep
+from tsir.api.routes import group
 from tsir.api.schemas import Text
 from tsir.api.state import State
 from tsir.jobs.model import Job
@@ -17,7 +18,7 @@ from tsir.library.library import Library
 from tsir.services import jobs as service
 from tsir.services.views import FailureList, FailureOut, JobDetail, JobList, JobOut
 
-router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
+router = group("jobs", "/api/v1/jobs")
 
 HEARTBEAT_S = 15
 """Pause after which an idle stream sends a comment, so that proxies keep it open."""
@@ -26,18 +27,19 @@ HEARTBEAT_S = 15
 @router.get("")
 async def list_jobs(
     jobs: JobsDep,
+    runner: RunnerDep,
     run: RunDep,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     collection: Annotated[Text | None, Query(max_length=200)] = None,
 ) -> JobList:
     """Jobs, newest first."""
-    return JobList(jobs=[JobOut.of(job) for job in await run(jobs.list, limit, collection)])
+    return JobList(jobs=[JobOut.of(runner.seen(job)) for job in await run(jobs.list, limit, collection)])
 
 
 @router.get("/{id}")
-async def read_job(id: Id, library: LibraryDep, jobs: JobsDep, run: RunDep) -> JobDetail:
+async def read_job(id: Id, library: LibraryDep, jobs: JobsDep, runner: RunnerDep, run: RunDep) -> JobDetail:
     """One job with its first failures."""
-    return await run(lambda: detail(library, jobs, jobs.get(id)))
+    return await run(lambda: detail(library, jobs, runner.seen(jobs.get(id))))
 
 
 @router.get("/{id}/failures")
@@ -74,7 +76,7 @@ async def watch_job(id: Id, state: StateDep, jobs: JobsDep, run: RunDep) -> Even
 async def _events(state: State, job: Job) -> AsyncIterator[ServerSentEvent]:
     sent: str | None = None
     async for seen in service.follow(state.run, state.jobs, job, state.stopping):
-        text = (await state.run(detail, state.library, state.jobs, seen)).model_dump_json()
+        text = (await state.run(detail, state.library, state.jobs, state.runner.seen(seen))).model_dump_json()
         if text != sent:
             yield ServerSentEvent(data=text)
             sent = text

@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Request, Response
+from fastapi import Body, Request, Response
 
 from tsir.api.door import SESSION_S, Session
 from tsir.api.entrance import prefix_of
 from tsir.api.guard import Caller, caller_of, door_of, given_key, is_https
+from tsir.api.routes import group
 from tsir.api.schemas import SessionOut, SignIn
 
-router = APIRouter(prefix="/api/v1/session", tags=["session"])
+router = group("session", "/api/v1/session")
 
 
 @router.post("")

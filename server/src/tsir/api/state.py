@@ -104,7 +104,6 @@ class State:
             self.ready.set()
             self.ended.set()
             await anyio.to_thread.run_sync(self._service.mend_all, abandon_on_cancel=True)
-            await anyio.to_thread.run_sync(self._service.warm_up, abandon_on_cancel=True)
         except TsirError as error:
             self.failure = error
             log.error("%s", error)

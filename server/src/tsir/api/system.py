@@ -5,9 +5,10 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from tsir.api.deps import EncoderDep, JobsDep, LibraryDep, RunDep, StateDep
+from tsir.api.routes import group
 from tsir.api.schemas import Alive, FilterField, FormatOut, Limits, Ready, SystemOut, ThumbnailOut
 from tsir.api.state import State
 from tsir.errors import TsirError
@@ -19,7 +20,7 @@ from tsir.services import collections as service
 from tsir.services.views import EncoderOut
 from tsir.storage.filters import conditions
 
-router = APIRouter(tags=["system"])
+router = group("system")
 
 PACKAGES = ("fastapi", "pymilvus", "milvus-lite", "sqlalchemy", "pillow", "openvino", "torch")
 

@@ -13,30 +13,43 @@ from rich.console import Console
 from rich.progress import DownloadColumn, TransferSpeedColumn
 from rich.progress import Progress as Bar
 
-from tsir.commands.terminal import counting, print_json, say
+from tsir.commands.terminal import print_json, say
 from tsir.encoders.base import Encoder, Vectors
-from tsir.encoders.registry import load_encoder, need_extra
+from tsir.encoders.registry import load_encoder, need_extra, own_calibration
+from tsir.encoders.relevance import write_calibration
 from tsir.encoders.weights import WeightsInfo, get_weights, list_weights, verify_weights
 from tsir.errors import InvalidInput, NotFound, TsirError
+from tsir.evaluation.calibrate import calibrate as measure_calibration
 from tsir.evaluation.evaluate import parse_weights, run_eval
 from tsir.evaluation.report import write_html
-from tsir.importing.reading import least_sides, open_within, photo_for
+from tsir.importing.reading import open_photo, photo_to_keep, vectors_of
 from tsir.importing.scan import Item, scan
 from tsir.media.decode import open_sketch
 from tsir.media.durable import whole
 from tsir.paging import chunks
+from tsir.programs.progress import counting
 from tsir.settings import Settings
 
 T = TypeVar("T")
 
 
 def evaluate(
-    settings: Settings, images: Path, queries: Path, *, weights: str | None, modality: str, html: Path | None, as_json: bool
+    settings: Settings,
+    images: Path,
+    queries: Path,
+    *,
+    weights: str | None,
+    modality: str,
+    names: bool,
+    distractors: Path | None,
+    html: Path | None,
+    as_json: bool,
 ) -> None:
     """Measure the encoder on a benchmark, and print the table or its JSON."""
     encoder = load_encoder(settings)
     with counting("Encoding", silent=as_json) as count:
-        report = run_eval(images, queries, encoder, modality=modality, weights=parse_weights(weights or ""), on_progress=count)
+        mix = parse_weights(weights or "")
+        report = run_eval(images, queries, encoder, modality=modality, weights=mix, names=names, distractors=distractors, on_progress=count)
     if html is not None:
         write_html(report, html)
         say(f"The queries with their hits: {html}")
@@ -44,6 +57,23 @@ def evaluate(
         print_json(report.to_json())
     else:
         Console().print(report.to_table())
+
+
+def calibrate(settings: Settings, queries: Sequence[Path], out: Path | None, *, as_json: bool) -> None:
+    """Learn from benchmarks what the encoder's scores mean, keep it, and print how it does."""
+    encoder = load_encoder(settings)
+    with counting("Encoding", silent=as_json) as count:
+        fit = measure_calibration(encoder, queries, count)
+    path = out or own_calibration(encoder, settings)
+    try:
+        write_calibration(path, encoder.fingerprint, fit.calibration)
+    except OSError as error:
+        raise InvalidInput(f"{str(path)!r} cannot be written: {error.strerror or error}.") from error
+    if as_json:
+        print_json({"out": str(path), "kinds": fit.to_json()})
+    else:
+        Console().print(fit.to_table())
+        say(f"Kept in {path}; it holds from the next start on.")
 
 
 def embed(settings: Settings, kind: Literal["images", "sketches", "texts"], source: Path, out: Path, *, as_json: bool) -> int:
@@ -93,18 +123,17 @@ def _encode(
     if kind == "texts":
         return list(batch), encoder.texts(batch), 0
     names, pictures = [], []
-    least = least_sides(encoder)
     limits = {"max_bytes": settings.max_upload_bytes, "max_pixels": settings.max_pixels}
     for path in map(Path, batch):
         try:
             if kind == "sketches":
                 pictures.append(encoder.prepare_sketch(open_sketch(path, **limits)))
             else:
-                pictures.append(photo_for(encoder, open_within(path, settings, least)))
+                pictures.append(photo_to_keep(encoder, open_photo(str(path), encoder, settings)))
             names.append(path.relative_to(source).as_posix())
         except TsirError as error:  # noqa: PERF203
             say(f"skipping {path}: {error}")
-    rows = encoder.sketches(pictures) if kind == "sketches" else encoder.images(pictures)
+    rows = encoder.sketches(pictures) if kind == "sketches" else vectors_of(encoder, pictures)
     return names, rows, len(batch) - len(names)
 
 

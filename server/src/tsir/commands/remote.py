@@ -9,18 +9,34 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-
-import httpx
 
 from tsir.commands.terminal import Tell
 from tsir.errors import StoreUnavailable, TsirError
-from tsir.services.views import OWNER_HEADER, Forgotten, JobDetail, JobOut, SearchResult
+from tsir.services.views import (
+    OWNER_HEADER,
+    BackupOut,
+    Came,
+    CollectionList,
+    Copies,
+    DuplicateList,
+    Emptied,
+    Forgotten,
+    ImageList,
+    ImageOut,
+    JobDetail,
+    JobOut,
+    RelocatedOut,
+    RemovedOut,
+    TrashList,
+)
 from tsir.settings import Settings
 
-NOTE = "server.json"
-"""In DATA_DIR while a server runs: its address and a token that only its user can read."""
+if TYPE_CHECKING:
+    import httpx  # a server, which only announces itself, does not need it
+
+TRASH = "/api/v1/trash"
 POLL_S = 0.3
 PATIENCE_S = 60.0
 """How long a server may take to start, or stay away during a job."""
@@ -38,10 +54,10 @@ def base_url(host: str, port: int) -> str:
 @contextmanager
 def announced(settings: Settings, url: str, token: str) -> Iterator[None]:
     """Tell other commands of this user where the server is, while the block runs."""
-    path = settings.data_dir.expanduser().resolve() / NOTE
+    path = settings.server_note
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"url": url, "pid": os.getpid(), "token": token})
-    temporary = path.with_name(f".{NOTE}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
     temporary.replace(path)
@@ -56,7 +72,7 @@ def announced(settings: Settings, url: str, token: str) -> Iterator[None]:
 def find(settings: Settings) -> Server | None:
     """The running server that holds DATA_DIR, or None."""
     try:
-        note = json.loads((settings.data_dir.expanduser().resolve() / NOTE).read_text())
+        note = json.loads(settings.server_note.read_text())
         server = Server(str(note["url"]), str(note["token"]))
         os.kill(int(note["pid"]), 0)
     except (OSError, ValueError, KeyError, TypeError):
@@ -68,43 +84,96 @@ class Server:
     """A running server, with the rights of the user who started it. Raises TsirError with the server's own sentences."""
 
     def __init__(self, url: str, token: str) -> None:
+        import httpx
+
         self.url = url
+        self.token = token
         headers = {OWNER_HEADER: token, "X-API-Key": token}
         # Proxies are for the world outside; this server is on this machine.
         self._http = httpx.Client(base_url=url, headers=headers, timeout=httpx.Timeout(60.0, connect=3.0), trust_env=False)
 
     def alive(self) -> bool:
         """Whether it answers at all."""
+        import httpx
+
         try:
             return self._http.get("/health/live").is_success
         except httpx.HTTPError:
             return False
 
-    def import_folder(self, collection: str, folder: Path, exclude: Sequence[str] = ()) -> JobDetail:
+    def import_folder(self, collection: str, folder: Path, exclude: Sequence[str] = (), *, again: bool = False) -> JobDetail:
         """Start the import of a folder."""
-        self._call("PUT", f"/api/v1/collections/{quote(collection, safe='')}")
-        return JobDetail.model_validate(
-            self._call(
-                "POST", f"/api/v1/collections/{quote(collection, safe='')}/imports", json={"path": str(folder), "exclude": [*exclude]}
-            )
-        )
+        self._call("PUT", _at(collection))
+        body = {"path": str(folder), "exclude": [*exclude], "again": again}
+        return JobDetail.model_validate(self._call("POST", f"{_at(collection)}/imports", json=body))
 
     def reencode(self, collection: str, encoder: str) -> JobDetail:
         """Start the re-encoding of a collection."""
-        return JobDetail.model_validate(
-            self._call("POST", f"/api/v1/collections/{quote(collection, safe='')}/reencode", json={"encoder": encoder})
-        )
+        return JobDetail.model_validate(self._call("POST", f"{_at(collection)}/reencode", json={"encoder": encoder}))
 
     def forget(self, collection: str, folder: Path) -> Forgotten:
         """Take the missing pictures of a folder out."""
-        path = f"/api/v1/collections/{quote(collection, safe='')}/forget"
-        return Forgotten.model_validate(self._call("POST", path, json={"folder": str(folder)}))
+        return Forgotten.model_validate(self._call("POST", f"{_at(collection)}/forget", json={"folder": str(folder)}))
 
-    def search(self, collection: str, fields: dict[str, str], files: dict[str, bytes]) -> SearchResult:
-        """Run a search."""
-        form: list[tuple[str, Any]] = [(name, (None, value)) for name, value in fields.items()]
-        form += [(name, (name, data)) for name, data in files.items()]
-        return SearchResult.model_validate(self._call("POST", f"/api/v1/collections/{quote(collection, safe='')}/search", files=form))
+    def collections(self) -> CollectionList:
+        """All of them."""
+        return CollectionList.model_validate(self._call("GET", "/api/v1/collections"))
+
+    def rename(self, collection: str, to: str) -> None:
+        """Give a collection another name."""
+        self._call("PATCH", _at(collection), json={"name": to})
+
+    def drop(self, collection: str) -> RemovedOut:
+        """Delete a collection."""
+        return RemovedOut.model_validate(self._call("DELETE", _at(collection)))
+
+    def relocate(self, old: Path, new: Path) -> RelocatedOut:
+        """Tell of a folder that was moved."""
+        return RelocatedOut.model_validate(self._call("POST", "/api/v1/folders/relocate", json={"from": str(old), "to": str(new)}))
+
+    def remove(self, collection: str, ids: Sequence[int], paths: Sequence[str]) -> RemovedOut:
+        """Take pictures out of a collection."""
+        body = {"ids": [*ids], "paths": [*paths]}
+        return RemovedOut.model_validate(self._call("POST", f"{_at(collection)}/images/remove", json=body))
+
+    def only_copies(self, collection: str) -> Copies:
+        """How many pictures of a collection lie nowhere else."""
+        return Copies.model_validate(self._call("POST", f"{_at(collection)}/only-copies", json={}))
+
+    def excluded(self, collection: str) -> Iterator[ImageOut]:
+        """The pictures that were taken out and lie in folders."""
+        cursor = ""
+        while True:
+            page = ImageList.model_validate(self._call("GET", f"{_at(collection)}/excluded?limit=1000{cursor}"))
+            yield from page.images
+            if page.next is None:
+                return
+            cursor = f"&cursor={quote(page.next, safe='')}"
+
+    def duplicates(self, collection: str) -> DuplicateList:
+        """The groups of pictures that are one; takes as long as it takes."""
+        return DuplicateList.model_validate(self._call("GET", f"{_at(collection)}/duplicates", timeout=None))
+
+    def trash(self) -> TrashList:
+        """What lies in the trash."""
+        return TrashList.model_validate(self._call("GET", TRASH))
+
+    def restore(self, id: str) -> Came:
+        """Bring an entry of the trash back."""
+        return Came.model_validate(self._call("POST", f"{TRASH}/{quote(id, safe='')}/restore"))
+
+    def delete_thrown(self, id: str) -> None:
+        """Delete an entry of the trash for good."""
+        self._call("DELETE", f"{TRASH}/{quote(id, safe='')}")
+
+    def empty_trash(self) -> Emptied:
+        """Delete everything in the trash for good."""
+        return Emptied.model_validate(self._call("DELETE", TRASH))
+
+    def backup(self, file: Path, *, uploads: bool, pictures: bool) -> BackupOut:
+        """Write an archive; takes as long as it takes."""
+        body = {"file": str(file), "uploads": uploads, "pictures": pictures}
+        return BackupOut.model_validate(self._call("POST", "/api/v1/backups", json=body, timeout=None))
 
     def follow(self, job: JobOut, tell: Tell) -> JobDetail:
         """Wait until a job is over."""
@@ -127,10 +196,16 @@ class Server:
             time.sleep(1)
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        import httpx
+
         try:
             return self._http.request(method, path, **arguments)
         except httpx.HTTPError as error:
             raise StoreUnavailable(f"The server at {self.url} does not answer: {error}. What it was asked to do goes on.") from error
+
+
+def _at(collection: str) -> str:
+    return f"/api/v1/collections/{quote(collection, safe='')}"
 
 
 def _error(answer: httpx.Response) -> TsirError:

@@ -20,14 +20,13 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 import tsir
-from tsir import logs
 from tsir.api.gui import Gui
 from tsir.api.jobs import detail
 from tsir.api.state import State
 from tsir.app import create_app
 from tsir.commands import remote
 from tsir.commands.terminal import SHOWN_FAILURES, following, say, summary
-from tsir.encoders.base import Encoder
+from tsir.encoders.loaded import Encoders
 from tsir.errors import Conflict, InvalidInput, NotFound, StoreUnavailable, TsirError
 from tsir.jobs.model import Job
 from tsir.services.collections import ensured
@@ -49,24 +48,25 @@ GALLERY = "sample-gallery"
 
 def client_dist(given: Path | None) -> Path:
     """The folder of the built GUI. Raises NotFound with the way to get it."""
-    dist = given or Path(tsir.__file__).resolve().parents[3] / "client" / "dist"
-    if not (dist / "index.html").is_file():
-        raise NotFound(f"The GUI is not built: {dist} has no index.html. Run `make client` once, or start the API alone with `tsir serve`.")
-    return dist
+    package = Path(tsir.__file__).resolve().parent
+    places = [given] if given else [package.parents[2] / "client" / "dist", package / "gui"]  # of a checkout, of a wheel
+    for dist in places:
+        if (dist / "index.html").is_file():
+            return dist
+    raise NotFound(
+        f"The GUI is not built: {places[0]} has no index.html. Run `make client` once (and then `pip install ./server` again, where the "
+        "program was installed by that), or start the API alone with `tsir serve`."
+    )
 
 
-def serve(
-    settings: Settings, *, dist: Path | None = None, images: Path | None = None, samples: bool = False, encoder: Encoder | None = None
-) -> None:
+def serve(settings: Settings, encoders: Encoders, *, dist: Path | None = None, images: Path | None = None, samples: bool = False) -> None:
     """Serve until Ctrl-C: the API, and with `dist` the GUI, too.
 
-    `images` is imported into the default collection at once; with `samples`, an empty one gets the sample gallery. `encoder` is loaded
-    as the settings say unless given.
+    `images` is imported into the default collection at once; with `samples`, an empty one gets the sample gallery.
     Raises a TsirError when it cannot start: open to others without being meant to, port taken, library in use, encoder not available.
     """
-    logs.start(settings, quiet=dist is not None)
     token = secrets.token_urlsafe(32)
-    app = create_app(settings, encoder=encoder, owner_token=token)
+    app = create_app(settings, encoders=encoders, owner_token=token)
     with contextlib.ExitStack() as stack:
         api_socket = stack.enter_context(listen(settings.host, settings.port, "the API", "--port or PORT"))
         refuse_open(settings)
@@ -272,7 +272,7 @@ class _Site:
         if self.images is not None:
             await state.run(leave_samples, state, name, gallery)
             await self._import(state, name, self.images)
-        elif self.samples and await state.run(lambda: ensured(state.library, state.encoders, name).empty()):
+        elif self.samples and await state.run(empty, state):
             from tsir.importing.samples import write_gallery
 
             self._say("  The library is empty: loading the sample pictures (emoji of OpenMoji, CC BY-SA 4.0).")
@@ -299,6 +299,11 @@ class _Site:
             return await state.run(state.jobs.get, job.id)
         except StoreUnavailable:
             return job
+
+
+def empty(state: State) -> bool:
+    """Whether the library has no picture at all. Blocking."""
+    return all(collection.empty() for collection in state.library.handles())
 
 
 def leave_samples(state: State, name: str, gallery: Path) -> None:

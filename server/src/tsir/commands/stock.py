@@ -1,4 +1,4 @@
-"""Commands on a library: load, search, check, re-encode. They ask the server that holds DATA_DIR, or open the library themselves."""
+"""Commands on a library: load, check, re-encode. They ask the server that holds DATA_DIR, or open the library themselves."""
 
 from __future__ import annotations
 
@@ -6,40 +6,83 @@ import functools
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from tsir.commands import remote
+from tsir.commands.desk import desk
 from tsir.commands.terminal import SHOWN_FAILURES, following, print_json, report, say, show
-from tsir.errors import InvalidInput, NotFound
+from tsir.errors import Conflict, InvalidInput, NotFound, TsirError
 from tsir.importing.mend import encode_unfinished, lost
+from tsir.importing.scan import passed_over
 from tsir.jobs.model import Job, JobFailure
 from tsir.jobs.progress import Progress
+from tsir.media.files import is_address
 from tsir.services.check import check_library
-from tsir.services.collections import forget as forget_missing
-from tsir.services.imports import own_folder, submit_folder, submit_reencode
+from tsir.services.imports import own_folder, submit_folder, submit_reencode, submit_shared
 from tsir.services.jobs import detail
 from tsir.services.opening import STOP_S, Service, opened
-from tsir.services.search import Question
-from tsir.services.search import find as search
-from tsir.services.views import Forgotten, JobDetail, JobOut, SearchResult
+from tsir.services.views import JobDetail, JobOut
 from tsir.settings import Settings
-from tsir.stopwatch import Stopwatch
 
 
-def load(settings: Settings, folder: Path, collection: str, *, exclude: Sequence[str] = (), watch: bool, as_json: bool) -> bool:
-    """Import a folder; with `watch`, then whatever changes in it. Returns whether it ended well."""
+def load(
+    settings: Settings, folder: Path, collection: str, *, exclude: Sequence[str] = (), again: bool = False, watch: bool, as_json: bool
+) -> bool:
+    """Import a folder; with `watch`, then whatever changes in it; with `again`, also what was taken out before.
+
+    Returns whether it ended well.
+    """
     folder = own_folder(folder)
     server = remote.find(settings)
     if server is not None:
-        return _load_by_server(server, folder, collection, exclude, watch, as_json)
+        return _load_by_server(server, folder, collection, exclude, again, watch, as_json)
     with opened(settings) as service:
         service.library.create(collection, service.encoders.main.info)
         _mend(service, collection)
         if watch:
             _watch(service, collection, folder, exclude)
             return True
-        submit = functools.partial(submit_folder, service.runner, collection, folder, exclude=exclude, here=True)
+        submit = functools.partial(submit_folder, service.runner, collection, folder, exclude=exclude, again=again, here=True)
         return _run(service, submit, f"Importing {folder.name}", as_json)
+
+
+def load_on(
+    settings: Settings,
+    source: str,
+    collection: str,
+    cluster: str,
+    *,
+    parts: str | None,
+    workers: int | None,
+    cores: int,
+    exclude: Sequence[str] = (),
+    as_json: bool,
+) -> bool:
+    """Import a folder or a list of paths, or what lies at an address, by the workers of a Ray cluster. Returns whether it ended well."""
+    if not is_address(source):
+        source = str(Path(source).expanduser().resolve())
+        if not Path(source).exists():
+            raise NotFound(f"There is no folder and no list {source!r}.")
+    if (server := remote.find(settings)) is not None:
+        raise Conflict(
+            f"The server at {server.url} holds {settings.data_dir}: stop it, or keep the library in Milvus and MySQL, which both may use."
+        )
+    with opened(settings) as service:
+        service.library.create(collection, service.encoders.main.info)
+        _mend(service, collection)
+        submit = functools.partial(
+            submit_shared,
+            service.runner,
+            collection,
+            source,
+            cluster,
+            parts or str(settings.data_dir.resolve() / "parts"),
+            workers=workers,
+            cores=cores,
+            exclude=exclude,
+        )
+        return _run(service, submit, f"Importing {Path(source).name} on {cluster}", as_json)
 
 
 def _mend(service: Service, name: str) -> None:
@@ -54,22 +97,30 @@ def _mend(service: Service, name: str) -> None:
         say(f"  cannot encode {failure.path}: {failure.reason}")
 
 
-def _load_by_server(server: remote.Server, folder: Path, collection: str, exclude: Sequence[str], watch: bool, as_json: bool) -> bool:
+def _load_by_server(
+    server: remote.Server, folder: Path, collection: str, exclude: Sequence[str], again: bool, watch: bool, as_json: bool
+) -> bool:
     say(f"The server at {server.url} imports it.")
 
-    def once() -> JobDetail:
+    def once(again: bool = False) -> JobDetail:
         with following(f"Importing {folder.name}", silent=as_json) as tell:
-            return server.follow(server.import_folder(collection, folder, exclude), tell)
+            return server.follow(server.import_folder(collection, folder, exclude, again=again), tell)
 
-    job = once()
+    job = once(again)
     report(job, as_json=as_json)
     if watch:
-        import watchfiles
+        from tsir.importing.watch import changes
 
         say(f"Watching {folder}; Ctrl-C stops.")
-        for _ in watchfiles.watch(folder, debounce=10_000, step=1_000, raise_interrupt=False):
-            report(once(), as_json=as_json)
-    return job.state == "done"
+        with suppress(KeyboardInterrupt):
+            for changed in islice(changes(folder, threading.Event()), 1, None):
+                if changed != []:
+                    try:
+                        report(once(), as_json=as_json)
+                    except TsirError as error:  # the folder is away, or the server: both may come back
+                        say(str(error))
+        return True
+    return ended_well(job)
 
 
 def _watch(service: Service, collection: str, folder: Path, exclude: Sequence[str]) -> None:
@@ -77,6 +128,8 @@ def _watch(service: Service, collection: str, folder: Path, exclude: Sequence[st
 
     def hear(progress: Progress, failures: list[JobFailure]) -> None:
         show(f"{progress.done:,} imported, {progress.skipped:,} skipped (unchanged), {progress.failed:,} could not be read")
+        if over := passed_over(progress.passed):
+            show(over)
         for failure in failures:
             show(f"  skipping {failure.path}: {failure.reason}")
 
@@ -107,7 +160,7 @@ def reencode(settings: Settings, collection: str, encoder: str, *, as_json: bool
         with following(what, silent=as_json) as tell:
             job = server.follow(server.reencode(collection, encoder), tell)
         report(job, as_json=as_json)
-        return job.state == "done"
+        return ended_well(job)
     with opened(settings) as service:
         return _run(service, lambda: submit_reencode(service.runner, collection, encoder), what, as_json)
 
@@ -123,54 +176,12 @@ def _run(service: Service, submit: Callable[[], Job], what: str, as_json: bool) 
     finally:
         service.runner.stop(STOP_S)
     report(JobDetail.of_detail(detail(service.library, service.jobs, job)), as_json=as_json)
-    return job.state == "done"
+    return ended_well(job)
 
 
-def find(
-    settings: Settings, collection: str, words: dict[str, str], pictures: dict[str, Path], like: int | None, limit: int, *, as_json: bool
-) -> None:
-    """Search, and print the hits. `words` may have text and not_text, `pictures` sketch and image."""
-    data = {name: _read(path, settings) for name, path in pictures.items()}
-    server = remote.find(settings)
-    if server is not None:
-        fields = {**words, "limit": str(limit), **({"like": str(like)} if like is not None else {})}
-        result = server.search(collection, fields, data)
-    else:
-        result = _find_here(settings, collection, words, data, like, limit)
-    if as_json:
-        print_json(result.model_dump(mode="json"))
-        return
-    for hit in result.hits:
-        show(f"{hit.score:7.4f}  {hit.path}")
-    if not result.hits:
-        say(f"Nothing found: the collection {collection!r} is empty.")
-
-
-def _find_here(
-    settings: Settings, collection: str, words: dict[str, str], data: dict[str, bytes], like: int | None, limit: int
-) -> SearchResult:
-    question = Question(
-        collection,
-        text=words.get("text"),
-        not_text=words.get("not_text"),
-        sketch=data.get("sketch"),
-        image=data.get("image"),
-        like=like,
-        limit=limit,
-    )
-    with opened(settings) as service:
-        with suppress(NotFound):  # the search says it, and first what is wrong with the question
-            _mend(service, collection)
-        watch = Stopwatch()
-        return SearchResult.of(search(service.library, service.encoders, settings, question, watch), watch)
-
-
-def _read(path: Path, settings: Settings) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(settings.max_upload_bytes + 1)
-    except OSError as error:
-        raise InvalidInput(f"{str(path)!r} cannot be read: {error.strerror or error}.") from error
+def ended_well(job: Job | JobDetail) -> bool:
+    """Whether a job is done, and not with nothing but failures."""
+    return job.state == "done" and not (job.failed and not job.done and not job.skipped)
 
 
 def forget(settings: Settings, folder: Path, collection: str, *, as_json: bool) -> None:
@@ -179,13 +190,8 @@ def forget(settings: Settings, folder: Path, collection: str, *, as_json: bool) 
         folder = folder.expanduser().resolve()  # it need not be there
     except (OSError, RuntimeError) as error:
         raise InvalidInput(f"{str(folder)!r} cannot be resolved: {error}") from error
-    server = remote.find(settings)
-    if server is not None:
-        done = server.forget(collection, folder)
-    else:
-        with opened(settings) as service:
-            swept = forget_missing(service.library, collection, str(folder))
-        done = Forgotten(pictures=swept.images, found=swept.found)
+    with desk(settings) as asked:
+        done = asked.forget(collection, folder)
     if as_json:
         print_json(done.model_dump(mode="json"))
         return

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tsir.programs.progress import counting, plain
 from tsir.services import jobs
 from tsir.services.views import JobDetail, JobOut
 
-PLAIN_LINE_S = 5.0
-"""Pause between two lines of progress in a pipe."""
 SHOWN_FAILURES = 20
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What moves the cursor, colours, names the window, or turns the direction of writing."""
-
 Tell = Callable[[JobOut], None]
-Count = Callable[[int, int | None], None]
-
-
-def plain(text: str) -> str:
-    """A line that a terminal only shows, and never obeys: control characters, as names of files may have them, are written out."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), text)
 
 
 def show(text: str) -> None:
@@ -44,39 +30,29 @@ def say(text: str = "") -> None:
 
 def print_json(value: Any) -> None:
     """A result for programs."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-@contextmanager
-def counting(what: str, *, silent: bool = False) -> Iterator[Count]:
-    """Progress of plain counts; call the result with (done, total)."""
-    console = Console(stderr=True)
-    if silent or not console.is_terminal:
-        yield _plain(what, silent)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _plain(what: str, silent: bool) -> Count:
-    last = time.monotonic()
-
-    def tell(done: int, total: int | None) -> None:
-        nonlocal last
-        if not silent and time.monotonic() - last >= PLAIN_LINE_S:
-            last = time.monotonic()
-            say(f"{what}: {done:,}" + (f" of {total:,}" if total else ""))
-
-    return tell
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a path that is no valid Unicode
+        text = json.dumps(value, indent=2)
+    typer.echo(text)
 
 
 @contextmanager
 def following(what: str, *, silent: bool = False) -> Iterator[Tell]:
-    """Progress of a job; call the result with its state whenever that is known."""
+    """Progress of a job, and what it waits for; call the result with its state whenever that is known."""
+    waits: str | None = None
     with counting(what, silent=silent) as count:
-        yield lambda job: count(job.done + job.skipped + job.failed, job.total)
+
+        def tell(job: JobOut) -> None:
+            nonlocal waits
+            message = job.message if job.state == "running" else None
+            if message and not waits and not silent:
+                say(f"{message} It waits, and goes on by itself.")
+            waits = message
+            count(job.done + job.skipped + job.failed, job.total)
+
+        yield tell
 
 
 def summary(job: JobOut) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -14,14 +15,15 @@ from PIL.Image import Image
 from tsir.encoders.base import Encoder, Vectors
 from tsir.errors import EncoderUnavailable
 
-WINDOW_S = 0.002
-"""How long the first call waits for company: short beside any model, long beside the gap between concurrent requests."""
 SMALL = 4
 """A call of up to this many items is a query and is gathered; a longer one is an import's batch."""
 SLICE_S = 0.25
 """Aim for the time of one slice of an import's batch: a query waits at most about this long for the processor."""
 PATIENCE_S = 2.0
 """Longest wait of a slice for queries to finish, so that an endless stream of queries cannot stop an import."""
+
+REMEMBERED = 1024
+"""Texts whose vectors are kept: who draws to a text asks again with every stroke."""
 
 _Call = tuple[Sequence[Any], "Future[Vectors]"]
 """The items of one caller, and where its rows go."""
@@ -30,24 +32,29 @@ _Call = tuple[Sequence[Any], "Future[Vectors]"]
 class Batched(Encoder):
     """An Encoder around an encoder, for use from many threads at once.
 
-    Small calls (queries) that arrive within `window_s` become one call per modality; each caller gets its own rows back, in its own
-    order. When a gathered call fails, its members are tried one by one, so a bad item fails only the caller that brought it.
-    Large batches (imports) run in the caller's thread, in slices of a length that takes about `SLICE_S`; between slices they let
-    waiting queries go first.
+    Small calls (queries) that arrive while one is encoded become one call per modality; each caller gets its own rows back, in its own
+    order. When a gathered call fails, its members are tried one by one, so a bad item fails only the caller that brought it. The vectors of
+    the last texts are kept. Large batches (imports) run in the caller's thread, in slices of a length that takes about `SLICE_S`; between
+    slices they let waiting queries go first.
     """
 
-    def __init__(self, encoder: Encoder, *, window_s: float = WINDOW_S, max_batch: int = 32) -> None:
+    def __init__(self, encoder: Encoder, *, max_batch: int = 32) -> None:
         self.encoder = encoder
         self.info = encoder.info
         self.photo_size = encoder.photo_size
         self.scaled_decode = encoder.scaled_decode
+        self.photo_geometry = encoder.photo_geometry
         self.device = encoder.device
         self.default_weights = encoder.default_weights
+        self.plain_share = encoder.plain_share
         self.neutral = encoder.neutral
+        self.calibration = encoder.calibration
         self._gate = _Gate()
-        self._images = _Lane("images", encoder.images, self._gate, window_s, max_batch)
-        self._sketches = _Lane("sketches", encoder.sketches, self._gate, window_s, max_batch)
-        self._texts = _Lane("texts", encoder.texts, self._gate, window_s, max_batch)
+        self._images = _Lane("images", encoder.images, self._gate, max_batch)
+        self._sketches = _Lane("sketches", encoder.sketches, self._gate, max_batch)
+        self._texts = _Lane("texts", encoder.texts, self._gate, max_batch)
+        self._remembered: OrderedDict[str, Vectors] = OrderedDict()
+        self._remembering = threading.Lock()
 
     def prepare_photo(self, image: Image) -> Image:
         return self.encoder.prepare_photo(image)
@@ -62,7 +69,31 @@ class Batched(Encoder):
         return self._run(self._sketches, batch)
 
     def texts(self, batch: Sequence[str]) -> Vectors:
-        return self._run(self._texts, batch)
+        if not batch:
+            return self._run(self._texts, batch)
+        self._texts.check_open()
+        with self._remembering:
+            known = {text: self._remembered[text] for text in batch if text in self._remembered}
+            for text in known:
+                self._remembered.move_to_end(text)
+        fresh = list(dict.fromkeys(text for text in batch if text not in known))
+        known |= zip(fresh, self._run(self._texts, fresh), strict=True)
+        with self._remembering:
+            self._remembered |= {text: known[text] for text in fresh}
+            while len(self._remembered) > REMEMBERED:
+                self._remembered.popitem(last=False)
+        return np.stack([known[text] for text in batch])
+
+    def beside(self, sketches: Vectors, texts: Sequence[str], words: float = 1.0) -> Vectors:
+        return self.encoder.beside(sketches, texts, words)
+
+    def knows(self, text: str) -> bool:
+        return self.encoder.knows(text)
+
+    @property
+    def queries(self) -> int:
+        """How many calls wait or run that are not an import's."""
+        return self._gate.queries
 
     def _run(self, lane: _Lane, batch: Sequence[Any]) -> Vectors:
         if not batch:
@@ -81,31 +112,30 @@ class _Gate:
 
     def __init__(self) -> None:
         self._free = threading.Condition()
-        self._queries = 0
+        self.queries = 0
 
     def enter(self) -> None:
         with self._free:
-            self._queries += 1
+            self.queries += 1
 
     def leave(self) -> None:
         with self._free:
-            self._queries -= 1
-            if self._queries == 0:
+            self.queries -= 1
+            if self.queries == 0:
                 self._free.notify_all()
 
     def wait(self) -> None:
         with self._free:
-            self._free.wait_for(lambda: self._queries == 0, timeout=PATIENCE_S)
+            self._free.wait_for(lambda: self.queries == 0, timeout=PATIENCE_S)
 
 
 class _Lane:
     """The calls of one modality: a queue, a condition and one thread, which starts with the first call."""
 
-    def __init__(self, name: str, encode: Callable[[Sequence[Any]], Vectors], gate: _Gate, window_s: float, max_batch: int) -> None:
+    def __init__(self, name: str, encode: Callable[[Sequence[Any]], Vectors], gate: _Gate, max_batch: int) -> None:
         self._name = name
         self._encode = encode
         self._gate = gate
-        self._window_s = window_s
         self._max_batch = max_batch
         self._waiting: list[_Call] = []
         self._changed = threading.Condition()
@@ -119,7 +149,7 @@ class _Lane:
         self._gate.enter()
         try:
             with self._changed:
-                self._check_open()
+                self.check_open()
                 self._waiting.append((batch, answer))
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._work, name=f"encode-{self._name}", daemon=True)
@@ -133,7 +163,7 @@ class _Lane:
         rows: list[Vectors] = []
         start = 0
         while start < len(batch):
-            self._check_open()
+            self.check_open()
             self._gate.wait()
             part = batch[start : start + self._slice]
             before = time.perf_counter()
@@ -149,7 +179,7 @@ class _Lane:
         elif seconds > SLICE_S * 2 and self._slice > SMALL:
             self._slice //= 2
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
         if self._closed:
             raise EncoderUnavailable("The server is shutting down.")
 
@@ -181,18 +211,12 @@ class _Lane:
         """The next calls to run together: up to `max_batch` items. Empty when closed and nothing waits."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
-            deadline = time.monotonic() + self._window_s
-            while not self._closed and self._items() < self._max_batch and (left := deadline - time.monotonic()) > 0:
-                self._changed.wait(left)
             calls: list[_Call] = []
             items = 0
             while self._waiting and (not calls or items + len(self._waiting[0][0]) <= self._max_batch):
                 items += len(self._waiting[0][0])
                 calls.append(self._waiting.pop(0))
             return calls
-
-    def _items(self) -> int:
-        return sum(len(batch) for batch, _ in self._waiting)
 
     def close(self) -> None:
         with self._changed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Protocol
@@ -43,6 +44,15 @@ class Encoders:
         self._loaded: dict[str, Encoder] = {} if main is None else {settings.model: main, main.name: main}
         # Two callers may ask for an encoder that neither has loaded; loading takes seconds and hundreds of megabytes.
         self._loading = threading.Lock()
+
+    def begin(self) -> None:
+        """Load the main encoder in a thread. Returns at once; who asks for it meanwhile waits, and is told when it cannot be loaded."""
+
+        def load() -> None:
+            with contextlib.suppress(Exception):
+                self.named(self._settings.model)
+
+        threading.Thread(target=load, name="load-encoder", daemon=True).start()
 
     @property
     def main(self) -> Encoder:

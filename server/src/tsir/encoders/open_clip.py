@@ -14,11 +14,11 @@ from PIL.Image import Resampling
 from torch import nn
 
 from tsir.encoders import graph
-from tsir.encoders.geometry import Fit, Geometry
 from tsir.encoders.task_former.checkpoint import fingerprint
 from tsir.encoders.towers import CLIP_MEAN, CLIP_STD, Method, PixelTower, Tokens, TokenTower, TowerEncoder
 from tsir.encoders.weights import is_url, models_folder
 from tsir.errors import EncoderUnavailable, InvalidInput
+from tsir.geometry import Fit, Geometry
 from tsir.records import EncoderInfo
 from tsir.settings import Settings
 

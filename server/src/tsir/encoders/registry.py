@@ -13,8 +13,11 @@ import importlib.util
 import logging
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 from tsir.encoders.base import Encoder
+from tsir.encoders.relevance import read_calibration
+from tsir.encoders.weights import models_folder
 from tsir.errors import EncoderUnavailable, InvalidInput
 from tsir.settings import Settings
 
@@ -85,7 +88,17 @@ def load_encoder(settings: Settings) -> Encoder:
     encoder = load(settings)
     if not isinstance(encoder, Encoder):
         raise EncoderUnavailable(f"What {entry.load} loads is no encoder: it must be a subclass of tsir.encoders.base.Encoder.")
+    path = own_calibration(encoder, settings)
+    try:
+        encoder.calibration = read_calibration(path, encoder.fingerprint) or encoder.calibration
+    except (OSError, ValueError) as error:
+        raise EncoderUnavailable(f"{path} cannot be read ({error}): delete it, or write it anew with `tsir calibrate`.") from error
     return encoder
+
+
+def own_calibration(encoder: Encoder, settings: Settings) -> Path:
+    """Where `tsir calibrate` keeps what it found for an encoder; it goes before what comes with the weights."""
+    return models_folder(settings) / f"relevance-{encoder.fingerprint}.json"
 
 
 def need_extra(extra: str, what: str) -> None:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tsir.encoders.base import Encoder, Vectors, unit
-from tsir.encoders.geometry import Geometry, pixels
 from tsir.encoders.graph import Graph
+from tsir.geometry import Geometry, pixels
 from tsir.records import EncoderInfo
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -89,7 +89,7 @@ class TowerEncoder(Encoder):
         self._sketches = sketches
         self._texts = texts
         self._tokenize = tokenize
-        self._photo = photo
+        self.photo_geometry = self._photo = photo
         self._sketch = sketch
         if blank:
             self.neutral = {
@@ -104,7 +104,7 @@ class TowerEncoder(Encoder):
         return self._sketch.apply(image)
 
     def images(self, batch: Sequence[Image]) -> Vectors:
-        return self._encode(self._images, batch, lambda part: pixels([self._photo.apply(image) for image in part]))
+        return self._encode(self._images, batch, lambda part: pixels([self.prepare_photo(image) for image in part]))
 
     def sketches(self, batch: Sequence[Image]) -> Vectors:
         return self._encode(self._sketches, batch, lambda part: pixels([self._sketch.apply(image) for image in part]))

@@ -18,13 +18,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
-
-import httpx
 
 from tsir.errors import Conflict, EncoderUnavailable, NotFound
 from tsir.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
 
 log = logging.getLogger(__name__)
 
@@ -276,6 +277,8 @@ class _Download:
     total: int | None = None
 
     def run(self) -> None:
+        import httpx  # half a second, which a start that downloads nothing does not have
+
         idle = 0
         with httpx.Client(follow_redirects=True, timeout=httpx.Timeout(60, connect=20)) as client:
             while True:
@@ -314,6 +317,8 @@ class _Download:
 
     def connection(self, client: httpx.Client) -> None:
         """Ask for what is missing and receive what comes. A TransportError counts as a connection that broke."""
+        from httpx import RemoteProtocolError
+
         have, version = self.have, self.version.read_text() if self.version.exists() else ""
         headers = {"Accept-Encoding": "identity"}  # lengths and ranges are those of the file itself
         if have and version:
@@ -328,11 +333,11 @@ class _Download:
                 return
             if status == 416 or (status == 206 and not span.startswith(f"{have}-")):
                 self.start_over()  # the part belongs to another file; ask for all of it
-                raise httpx.RemoteProtocolError("the server's file is another than before")
+                raise RemoteProtocolError("the server's file is another than before")
             if status not in (200, 206):
                 message = f"{response.url} answered {status} {response.reason_phrase}"
                 if status in (408, 425, 429) or status >= 500:
-                    raise httpx.RemoteProtocolError(message)  # may pass
+                    raise RemoteProtocolError(message)  # may pass
                 raise EncoderUnavailable(f"{message}: the weights are not there. Set WEIGHTS to a mirror or a local copy.")
             if status == 200:
                 self.start_over()

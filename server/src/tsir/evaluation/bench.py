@@ -22,15 +22,15 @@ import typer
 from PIL import Image as PILImage
 from PIL import ImageDraw
 from PIL.Image import Image
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress as Bar
 
 from tsir.encoders.base import Encoder
+from tsir.encoders.registry import need_extra
 from tsir.errors import InvalidInput
 from tsir.evaluation.bench_store import INTRINSIC, run_store
 from tsir.evaluation.tables import WARM_UP, Say, Table, percentile, silent, times
-from tsir.settings import Settings
+from tsir.settings import Settings, configured
 
 TEXT = "A man in a red jacket walks two dogs along a snowy forest path."
 """A query of usual length."""
@@ -195,6 +195,7 @@ bench_app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown instead of a table.")]
 Model = Annotated[str | None, typer.Option(help="Encoder; default: MODEL.")]
 
 
@@ -207,27 +208,24 @@ def _progress() -> Iterator[Say]:
         yield lambda what, share: bar.update(task, description=what, completed=share)
 
 
-def _print(table: Table, as_json: bool) -> None:
+def _print(tables: Table | Sequence[Table], as_json: bool, as_markdown: bool = False) -> None:
+    several = [tables] if isinstance(tables, Table) else tables
     if as_json:
-        typer.echo(json.dumps(table.to_json(), indent=2))
-    else:
-        Console().print(table.to_table())
+        found = [table.to_json() for table in several]
+        typer.echo(json.dumps(found[0] if isinstance(tables, Table) else found, indent=2))
+        return
+    for table in several:
+        if as_markdown:
+            typer.echo(f"{table.to_markdown()}\n")
+        else:
+            Console().print(table.to_table())
 
 
 def _loaded(model: str | None) -> tuple[Settings, Encoder]:
     from tsir.encoders.registry import load_encoder
 
-    settings = _configured() if model is None else _configured().model_copy(update={"model": model})
+    settings = configured() if model is None else configured().model_copy(update={"model": model})
     return settings, load_encoder(settings)
-
-
-def _configured() -> Settings:
-    """Settings of .env and environment, as a user's mistake where they cannot be used."""
-    try:
-        return Settings()
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors())
-        raise InvalidInput(f"Settings cannot be used: {wrong}.") from error
 
 
 @bench_app.command("encoder")
@@ -263,6 +261,44 @@ def import_command(
     _print(table, as_json)
 
 
+@bench_app.command("all")
+def all_command(
+    folder: Annotated[Path, typer.Argument(help="Folder with pictures.")],
+    pictures: Annotated[int | None, typer.Option(min=1, help="Multiply the folder's files to so many different ones first.")] = None,
+    model: Model = None,
+    as_json: AsJson = False,
+    as_markdown: AsMarkdown = False,
+) -> None:
+    """Import, start and searches in one run, each beside what bounds it."""
+    from tsir.evaluation.whole import run_all
+
+    settings, encoder = _loaded(model)
+    files = _files(folder)
+    with _progress() as say, tempfile.TemporaryDirectory(prefix="tsir-bench-") as scratch:
+        source = folder.resolve() if pictures is None else multiplied(files, pictures, Path(scratch) / "photos", say)
+        tables = run_all(settings, encoder, source, _files(source), _sketch(), say)
+    _print(tables, as_json, as_markdown)
+
+
+@bench_app.command("gpu")
+def gpu_command(
+    folder: Annotated[Path, typer.Argument(help="Folder with photos.")],
+    weights: Annotated[Path | None, typer.Option(help="TASK-former's weights; default: random ones, which changes no speed.")] = None,
+    dry: Annotated[bool, typer.Option("--dry", help="Only prove that it runs, on the CPU, with a miniature.")] = False,
+    as_json: AsJson = False,
+    as_markdown: AsMarkdown = False,
+) -> None:
+    """TASK-former on a GPU: the CPU's vectors, photos a second, queries, a training step. A few minutes."""
+    need_extra("torch", "tsir bench gpu")
+    from tsir.evaluation.gpu import run_gpu
+
+    with _progress() as say:
+        tables = run_gpu(folder, weights=weights, dry=dry, say=say)
+    _print(tables, as_json, as_markdown)
+    if not all(row.get("holds", True) for table in tables for row in table.rows):
+        raise typer.Exit(1)
+
+
 @bench_app.command("store")
 def store_command(
     sizes: Annotated[str, typer.Option(help="Numbers of vectors, separated by commas.")] = "10000,100000",
@@ -282,6 +318,6 @@ def store_command(
         raise InvalidInput("Sizes are at least 1: write --sizes 10000,100000.")
     with _progress() as say:
         table = run_store(
-            _configured(), sizes=numbers, dim=dim, index=index, queries=queries, intrinsic=intrinsic, server_data=server_data, say=say
+            configured(), sizes=numbers, dim=dim, index=index, queries=queries, intrinsic=intrinsic, server_data=server_data, say=say
         )
     _print(table, as_json)

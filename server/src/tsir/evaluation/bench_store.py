@@ -111,14 +111,14 @@ def _store_row(
             "inserted per second": size / inserting,
             "index s": time.perf_counter() - begun,
         }
-        store.search(name, asked[0], top, index, None, "Strong", False)  # from here on all rows are seen
+        store.search(name, asked[:1], top, index, None, "Strong", False)  # from here on all rows are seen
         for prefix, filter, right in (("", None, exact), ("filtered ", Filter(taken_after=after), exact_filtered)):
             found: list[list[int]] = []
             turn = iter(range(WARM_UP + queries))
 
             def ask(turn: Iterator[int] = turn, filter: Filter | None = filter, found: list[list[int]] = found) -> None:
                 vector = asked[max(0, next(turn) - WARM_UP)]
-                found.append([hit.id for hit in store.search(name, vector, top, index, filter, "Bounded", False)])
+                found.append([hit.id for hit in store.search(name, vector[None], top, index, filter, "Bounded", False)[0]])
 
             label = f"{size:,} vectors: {prefix}searching"
             times_ms = times(ask, queries, lambda share, label=label: say(label, share))  # type: ignore[misc]
@@ -138,6 +138,8 @@ class _Facts:
 
     metadata: ImageMetadata
     paths: tuple[str, ...]
+    bytes: int = 100_000
+    created_at: datetime = datetime(2024, 1, 1)
 
 
 class Made:

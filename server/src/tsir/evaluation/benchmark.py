@@ -4,7 +4,8 @@ A query file has one JSON object a line:
 
     {"id": "q1", "text": "a caption" or null, "sketch": "sketches/x.png" or null, "targets": ["photo.jpg", ...]}
 
-`sketch` is relative to the folder that holds the file; `targets` are names of pictures in the gallery folder (with `/` between
+`sketch` is relative to the folder that holds the file; `"strokes": [[[x, y], ...], ...]` in its place is a drawing itself, in thousandths
+of the canvas' sides. `targets` are names of pictures in the gallery folder (with `/` between
 folders where the gallery has some). A `classes.json` beside the query file, `{"images": {file: class}, "queries": {id: class}}`,
 is optional and makes class precision measurable.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tsir.errors import InvalidInput
+from tsir.evaluation import strokes
 from tsir.media.formats import is_picture_name
 
 SHOWN_PROBLEMS = 10  # a file of the wrong kind has a problem on every line; the first few tell
@@ -29,7 +31,8 @@ class Query:
 
     id: str
     text: str | None
-    sketch: Path | None
+    sketch: Path | bytes | None
+    """A file, or a picture of the strokes."""
     targets: tuple[int, ...]
     """Places of the right pictures in `Benchmark.names`; at least one."""
     class_name: str | None = None
@@ -43,7 +46,7 @@ class Benchmark:
     source: Path
     """The query file."""
     names: tuple[str, ...]
-    """Pictures of the gallery, relative to `images`, sorted."""
+    """Pictures of the gallery, relative to `images`, sorted; then distractors by their whole paths."""
     queries: tuple[Query, ...]
     image_classes: tuple[str | None, ...]
     """Class of each picture in `names`; all None without a `classes.json`."""
@@ -53,23 +56,24 @@ class Benchmark:
         return self.images / self.names[place]
 
 
-def read_benchmark(images: Path, queries: Path) -> Benchmark:
-    """Read and check a gallery folder and a query file.
+def read_benchmark(images: Path, queries: Path, distractors: Path | None = None) -> Benchmark:
+    """Read and check a gallery folder and a query file; `distractors` is a folder of further pictures, which answer nothing.
 
     Raises InvalidInput with a sentence for each problem, `file:line` first, when anything is missing or malformed.
     """
     names = _gallery(images)
+    more = tuple(str(distractors.resolve() / name) for name in _gallery(distractors)) if distractors is not None else ()
     image_classes, query_classes = _classes(queries.parent / "classes.json")
     places = {name: place for place, name in enumerate(names)}
     lines = [(number, _query_or_problem(line, places, queries.parent, query_classes)) for number, line in _lines(queries)]
     read = [query for _, query in lines if isinstance(query, Query)]
     problems = [f"{queries}:{number}: {problem}" for number, problem in lines if isinstance(problem, str)]
     if problems:
-        more = [f"... and {len(problems) - SHOWN_PROBLEMS} more."] if len(problems) > SHOWN_PROBLEMS else []
-        raise InvalidInput("\n".join(problems[:SHOWN_PROBLEMS] + more))
+        rest = [f"... and {len(problems) - SHOWN_PROBLEMS} more."] if len(problems) > SHOWN_PROBLEMS else []
+        raise InvalidInput("\n".join(problems[:SHOWN_PROBLEMS] + rest))
     if not read:
         raise InvalidInput(f"{queries} has no queries: write one JSON object a line, with id, text or sketch, and targets.")
-    return Benchmark(images, queries, names, tuple(read), tuple(image_classes.get(name) for name in names))
+    return Benchmark(images, queries, names + more, tuple(read), tuple(image_classes.get(name) for name in names + more))
 
 
 def with_names(benchmark: Benchmark) -> Benchmark:
@@ -85,8 +89,13 @@ def with_names(benchmark: Benchmark) -> Benchmark:
 def _named(query: Query) -> Query:
     if query.text is not None or query.class_name is None:
         return query
-    name = query.class_name.replace("_", " ")
-    return replace(query, text=f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}")
+    return replace(query, text=named(query.class_name))
+
+
+def named(class_name: str) -> str:
+    """A class in words: "teddy_bear" -> "a teddy bear"."""
+    name = class_name.replace("_", " ")
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
 def _gallery(images: Path) -> tuple[str, ...]:
@@ -135,12 +144,10 @@ def _query(line: str, places: dict[str, int], folder: Path, classes: dict[str, s
         raise ValueError('"text" must be words or null.')
     if sketch is not None and (not isinstance(sketch, str) or not sketch):
         raise ValueError('"sketch" must be the path of a drawing, relative to this file\'s folder, or null.')
+    drawing = _drawing(sketch, entry.get("strokes"), folder)
     words = text.strip() if text else ""
-    if not words and sketch is None:
+    if not words and drawing is None:
         raise ValueError('neither "text" nor "sketch": a query needs at least one.')
-    drawing = folder / sketch if sketch is not None else None
-    if drawing is not None and not drawing.is_file():
-        raise ValueError(f"the sketch {sketch} does not exist in {folder}.")
     targets = entry.get("targets")
     if not isinstance(targets, list) or not targets or not all(isinstance(target, str) for target in targets):
         raise ValueError('"targets" must be a list of at least one picture name.')
@@ -148,6 +155,17 @@ def _query(line: str, places: dict[str, int], folder: Path, classes: dict[str, s
     if missing:
         raise ValueError(f"the target {missing[0]} is not in the gallery folder.")
     return Query(str(name), words or None, drawing, tuple(sorted({places[target] for target in targets})), classes.get(str(name)))
+
+
+def _drawing(sketch: str | None, lines: Any, folder: Path) -> Path | bytes | None:
+    """Raises ValueError with what is wrong."""
+    if lines is not None:
+        if sketch is not None:
+            raise ValueError('"sketch" and "strokes" are two drawings: give one.')
+        return strokes.picture(strokes.checked(lines))
+    if sketch is not None and not (folder / sketch).is_file():
+        raise ValueError(f"the sketch {sketch} does not exist in {folder}.")
+    return folder / sketch if sketch is not None else None
 
 
 def _classes(path: Path) -> tuple[dict[str, str], dict[str, str]]:

@@ -28,7 +28,7 @@ from tsir.evaluation.benchmark import Benchmark, Query, read_benchmark, with_nam
 from tsir.importing.reading import least_sides, photo_for
 from tsir.media.decode import open_picture, open_sketch
 from tsir.paging import chunks
-from tsir.searching.fusion import alone, fuse, weight
+from tsir.searching.fusion import alone, fuse, together, weight
 
 MODALITIES = ("text", "sketch", "both")
 TOP = 10  # hits kept for the report
@@ -164,19 +164,21 @@ def run_eval(
     modality: str = "all",
     weights: Mapping[str, float] | None = None,
     names: bool = False,
+    distractors: Path | None = None,
     on_progress: Progress | None = None,
 ) -> Report:
     """Measure `encoder` on the gallery folder `images` with the query file `queries`.
 
     `modality` is text, sketch, both or all: text asks every query that has words, sketch every one that has a drawing, both every one
     that has the two, so that text alone and both are measured on the same queries where all have both. `weights` of "both" override
-    the encoder's own. With `names`, a query without words is asked by the name of its class as well. Raises InvalidInput
-    (InvalidImage) with a sentence for a wrong benchmark, modality or weight.
+    the encoder's own. With `names`, a query without words is asked by the name of its class as well. `distractors`: a folder of
+    pictures that join the gallery and answer nothing. Raises InvalidInput (InvalidImage) with a sentence for a wrong benchmark, modality
+    or weight.
     """
     if modality not in (*MODALITIES, "all"):
         raise InvalidInput(f"There is no modality {modality!r}: use text, sketch, both or all.")
     mix = _weights(encoder, weights or {})
-    benchmark = read_benchmark(images, queries)
+    benchmark = read_benchmark(images, queries, distractors)
     if names:
         benchmark = with_names(benchmark)
     asked = {name: _asked(benchmark.queries, name) for name in (MODALITIES if modality == "all" else (modality,))}
@@ -191,22 +193,59 @@ def run_eval(
     begun = time.perf_counter()
     count = _Count(len(benchmark.names) + len(texts) + len(sketches), on_progress)
     gallery, unreadable = _gallery(benchmark, encoder, count)
-    text_vectors = np.zeros((len(benchmark.queries), encoder.dim), dtype=np.float32)
-    sketch_vectors = np.zeros_like(text_vectors)
-    for rows in chunks(texts, BATCH):
-        text_vectors[rows] = encoder.texts([benchmark.queries[row].text or "" for row in rows])
-        count.add(len(rows))
-    drawings = _ahead(lambda row: _sketch(benchmark.queries[row], encoder), sketches)
-    for rows in chunks(sketches, BATCH):
-        sketch_vectors[rows] = encoder.sketches(list(islice(drawings, len(rows))))
-        count.add(len(rows))
+    text_vectors = _texts(benchmark, encoder, texts, count)
+    sketch_vectors = _sketches(benchmark, encoder, sketches, count)
     seconds = time.perf_counter() - begun
 
     vectors = {"text": alone(encoder, "text", text_vectors), "sketch": alone(encoder, "sketch", sketch_vectors)}
     if "both" in asked:
-        vectors["both"] = fuse([(text_vectors, mix["text"]), (sketch_vectors, mix["sketch"])])
+        drawn = together(encoder, sketch_vectors, [query.text or "" for query in benchmark.queries], mix)
+        vectors["both"] = fuse([(text_vectors, mix["text"]), (drawn, mix["sketch"])])
     measured = {name: _measure(benchmark, gallery, vectors[name], rows) for name, rows in asked.items()}
     return Report(benchmark, encoder.name, encoder.fingerprint, mix, measured, seconds, unreadable, _gains(measured))
+
+
+def _texts(benchmark: Benchmark, encoder: Encoder, rows: Sequence[int], count: _Count) -> Vectors:
+    """Vectors of the words of the queries at `rows`, zeros for others: [queries, dim]."""
+    vectors = np.zeros((len(benchmark.queries), encoder.dim), dtype=np.float32)
+    for some in chunks(rows, BATCH):
+        vectors[some] = encoder.texts([benchmark.queries[row].text or "" for row in some])
+        count.add(len(some))
+    return vectors
+
+
+def _sketches(benchmark: Benchmark, encoder: Encoder, rows: Sequence[int], count: _Count) -> Vectors:
+    """Vectors of the drawings of the queries at `rows`, zeros for others: [queries, dim]."""
+    vectors = np.zeros((len(benchmark.queries), encoder.dim), dtype=np.float32)
+    drawings = _ahead(lambda row: _sketch(benchmark.queries[row], encoder), rows)
+    for some in chunks(rows, BATCH):
+        vectors[some] = encoder.sketches(list(islice(drawings, len(some))))
+        count.add(len(some))
+    return vectors
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A benchmark as vectors."""
+
+    gallery: Vectors
+    """[gallery, dim]; NaN where a picture cannot be read."""
+    texts: Vectors
+    """[queries, dim]; zeros for a query without words."""
+    sketches: Vectors
+    """The same of drawings."""
+
+
+def encode(benchmark: Benchmark, encoder: Encoder, on_progress: Progress | None = None, gallery: Vectors | None = None) -> Encoded:
+    """Everything that a benchmark has; `gallery`: where its pictures are encoded already.
+
+    Raises InvalidImage for a drawing or a target that cannot be read.
+    """
+    texts, sketches = (_asked(benchmark.queries, part) for part in ("text", "sketch"))
+    count = _Count(len(texts) + len(sketches) + (len(benchmark.names) if gallery is None else 0), on_progress)
+    if gallery is None:
+        gallery, _ = _gallery(benchmark, encoder, count)
+    return Encoded(gallery, _texts(benchmark, encoder, texts, count), _sketches(benchmark, encoder, sketches, count))
 
 
 def _gains(measured: Mapping[str, Measured]) -> dict[str, metrics.Gain]:
@@ -296,7 +335,7 @@ def _sketch(query: Query, encoder: Encoder) -> Image:
     try:
         return encoder.prepare_sketch(open_sketch(query.sketch, max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS))
     except (InvalidImage, TooLarge) as error:
-        raise InvalidImage(f"The sketch {query.sketch} of query {query.id} cannot be read: {error}") from None
+        raise InvalidImage(f"The sketch {query.sketch!s} of query {query.id} cannot be read: {error}") from None
 
 
 class _Count:

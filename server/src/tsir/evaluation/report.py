@@ -161,9 +161,9 @@ class _Pictures:
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        self._known: dict[Path, tuple[int, str]] = {}
+        self._known: dict[Path | bytes, tuple[int, str]] = {}
 
-    def show(self, path: Path, label: str, kind: str) -> str:
+    def show(self, path: Path | bytes, label: str, kind: str) -> str:
         number, _ = self._known.get(path) or self._known.setdefault(path, (len(self._known), _thumbnail(path)))
         text = html.escape(label, quote=True)
         return f'<i class="{kind} p{number}" role=img aria-label="{text}" title="{text}"></i>'
@@ -172,10 +172,10 @@ class _Pictures:
         return "".join(f".p{number}{{background-image:url({uri})}}" for number, uri in self._known.values() if uri)
 
 
-def _thumbnail(path: Path) -> str:
+def _thumbnail(path: Path | bytes) -> str:
     """A data URI; empty for a picture that cannot be read."""
     try:
-        with PILImage.open(path) as image:
+        with PILImage.open(io.BytesIO(path) if isinstance(path, bytes) else path) as image:
             image.draft("RGB", (2 * THUMBNAIL, 2 * THUMBNAIL))
             small = ImageOps.exif_transpose(image).convert("RGBA")
     except (OSError, ValueError, SyntaxError):

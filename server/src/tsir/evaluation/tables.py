@@ -33,6 +33,12 @@ class Table:
     def to_json(self) -> dict[str, Any]:
         return {"benchmark": self.title, "rows": self.rows}
 
+    def to_markdown(self) -> str:
+        """For a document: its title, and a table."""
+        columns = list(dict.fromkeys(column for row in self.rows for column in row))
+        lines = [columns, ["---"] * len(columns), *([shown(row.get(column)) for column in columns] for row in self.rows)]
+        return "\n".join([f"{self.title}:", "", *("| " + " | ".join(cells) + " |" for cells in lines)])
+
     def to_table(self) -> RichTable:
         """For a terminal; numbers to three digits. Few rows with many columns lie on their side."""
         table = RichTable(title=self.title, title_justify="left")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -9,7 +10,9 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from tsir.errors import InvalidInput, TooLarge, TsirError
-from tsir.importing.ignoring import is_helper
+from tsir.importing.ignoring import SYSTEM_FILES, is_helper
+from tsir.importing.scan import count_kind
+from tsir.jobs.progress import Passed
 from tsir.media.files import Files
 from tsir.media.formats import is_picture_name
 
@@ -37,10 +40,11 @@ def is_archive(path: Path) -> bool:
         return False
 
 
-def pictures(path: Path, *, max_bytes: int) -> Iterator[tuple[str, bytes | TsirError]]:
+def pictures(path: Path, *, max_bytes: int, passed: Passed | None = None) -> Iterator[tuple[str, bytes | TsirError]]:
     """(name in the zip, bytes) of every picture file in it, or instead of the bytes the reason why they cannot be had.
 
-    Raises InvalidInput for a file that is no zip or is broken, TooLarge when it holds more than the limits allow.
+    `passed` counts the files of other kinds. Raises InvalidInput for a file that is no zip or is broken, TooLarge when it holds more than
+    the limits allow.
     """
     try:
         with path.open("rb") as file:
@@ -48,14 +52,14 @@ def pictures(path: Path, *, max_bytes: int) -> Iterator[tuple[str, bytes | TsirE
             if end and end[zipfile._ECD_SIZE] > MAX_DIRECTORY_BYTES:  # type: ignore[attr-defined]
                 raise TooLarge(f"The zip has too many members: at most {MAX_MEMBERS:,} are allowed.")
         with zipfile.ZipFile(path) as archive:
-            yield from _members(archive, max_bytes)
+            yield from _members(archive, max_bytes, Passed() if passed is None else passed)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, UnicodeError) as error:
         raise InvalidInput(f"The zip is broken and cannot be opened: {error}.") from None
     except OSError as error:
         raise InvalidInput(f"The zip cannot be read: {error.strerror or error}.") from None
 
 
-def _members(archive: zipfile.ZipFile, max_bytes: int) -> Iterator[tuple[str, bytes | TsirError]]:
+def _members(archive: zipfile.ZipFile, max_bytes: int, passed: Passed) -> Iterator[tuple[str, bytes | TsirError]]:
     members = archive.infolist()
     if len(members) > MAX_MEMBERS:
         raise TooLarge(f"The zip has {len(members):,} members; at most {MAX_MEMBERS:,} are allowed.")
@@ -67,7 +71,12 @@ def _members(archive: zipfile.ZipFile, max_bytes: int) -> Iterator[tuple[str, by
             continue
         if name.lower().endswith(SUFFIX):
             yield name, InvalidInput("A zip inside a zip is not opened: unpack it first.")
-        elif is_picture_name(name):
+        elif not is_picture_name(name):
+            if parts and parts[-1].lower() not in SYSTEM_FILES:
+                count_kind(parts[-1], passed)
+        elif (mode := stat.S_IFMT(member.external_attr >> 16)) and mode != stat.S_IFREG:
+            yield name, InvalidInput("This is a link or the like inside the zip, not a file: zip what it leads to.")
+        else:
             data = _content(archive, member, max_bytes)
             total += len(data) if isinstance(data, bytes) else 0
             if total > MAX_TOTAL_BYTES:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tsir.errors import InvalidInput
 from tsir.jobs.model import JobFailure
+from tsir.media.files import regular, said
 from tsir.settings import Settings
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class Rules:
         for position, part in enumerate(parts):
             level, _ = enter(level, str(here))
             below = here / part
-            folder = position < len(parts) - 1 or below.is_dir()
+            folder = position < len(parts) - 1 or os.path.isdir(below)  # noqa: PTH112 - False also where it is out of reach
             if part.startswith(".") or (folder and is_helper(part, here.name)) or level.ignores(str(below), folder=folder):
                 return False
             here = below
@@ -141,12 +142,13 @@ def enter(level: Level, folder: str) -> tuple[Level, JobFailure | None]:
     """The patterns that count in a folder below the level's, and what was wrong with the file that adds some."""
     path = f"{folder}/{IGNORE_FILE}"
     try:
+        regular(path)
         with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - strings throughout
             lines = file.read(MAX_IGNORE_BYTES).splitlines()
     except FileNotFoundError:
         return level, None
     except OSError as error:
-        return level, JobFailure(path, f"The patterns cannot be read: {error.strerror or error}.")
+        return level, JobFailure(path, f"The patterns cannot be read: {said(error)}.")
     try:
         spec = parse(lines)
     except InvalidInput as error:

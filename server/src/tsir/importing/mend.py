@@ -10,7 +10,7 @@ from PIL.Image import Image as Pixels
 
 from tsir.encoders.base import Encoder
 from tsir.errors import EncoderMismatch
-from tsir.importing.reading import least_sides, photo_for, read_again
+from tsir.importing.reading import open_photo, photo_to_keep, read_again
 from tsir.importing.workshop import Tools, Workshop
 from tsir.jobs.kinds import Kind, Spec, Work
 from tsir.jobs.line import Line
@@ -47,11 +47,10 @@ def encode_unfinished(library: Library, encoder_of: Callable[[Collection], Encod
 def encode(workshop: Workshop, collection: Collection, encoder: Encoder, progress: Progress, line: Line | None = None) -> None:
     """Encode the pending pictures of one collection; with a `line`, wait for stores that are away, and stop when it is asked to."""
     settings = workshop.settings
-    least = least_sides(encoder)
 
     def decode(image: Image) -> tuple[int, Pixels | JobFailure]:
-        picture = read_again(image, settings, least)
-        return image.id, picture if isinstance(picture, JobFailure) else photo_for(encoder, picture)
+        picture = read_again(image, lambda path: open_photo(path, encoder, settings))
+        return image.id, picture if isinstance(picture, JobFailure) else photo_to_keep(encoder, picture)
 
     after = 0
     while images := _call(line, lambda after=after: collection.unfinished(settings.batch_size, after)):  # type: ignore[misc]

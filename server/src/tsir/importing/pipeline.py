@@ -8,13 +8,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from PIL.Image import Image
 
 from tsir.encoders.base import Encoder, Vectors
-from tsir.errors import InvalidImage, TooLarge
-from tsir.importing.reading import least_sides, open_within, photo_for
+from tsir.errors import DiskFull, InvalidImage, TooLarge
+from tsir.importing.reading import open_photo, photo_to_keep
 from tsir.importing.scan import Batch, Item
 from tsir.importing.workshop import Workshop
 from tsir.jobs.line import Line
@@ -22,6 +21,7 @@ from tsir.jobs.model import JobFailure
 from tsir.jobs.progress import Progress
 from tsir.library.collection import Collection
 from tsir.media.decode import Unreadable
+from tsir.media.thumbnails import SIZES
 from tsir.paging import chunks
 from tsir.records import NewImage
 
@@ -40,7 +40,10 @@ class _Decoded:
 class Import:
     """One import of files into one collection."""
 
-    def __init__(self, workshop: Workshop, collection: Collection, encoder: Encoder, progress: Progress, line: Line) -> None:
+    def __init__(
+        self, workshop: Workshop, collection: Collection, encoder: Encoder, progress: Progress, line: Line, *, again: bool = False
+    ) -> None:
+        """`again`: also what somebody took out of the collection before."""
         self._workshop = workshop
         self._collection = collection
         self._encoder = encoder
@@ -48,9 +51,11 @@ class Import:
         self._line = line
         self._settings = workshop.settings
         self._files = workshop.library.files
-        self._least = least_sides(encoder)
+        self._again = again
         self._in_flight: set[int] = set()
         """Images between their row and their vector: the same content again needs no second encoding."""
+        self.bare = 0
+        """About how many pictures got no thumbnails, for want of room."""
         self.refused: list[str] = []
         """Uploaded files that are no pictures; to be deleted when their failures are safely noted."""
 
@@ -69,7 +74,7 @@ class Import:
         """Leave out what is in the library unchanged."""
         for batch in batches:
             items = [entry for entry in batch if isinstance(entry, Item)]
-            known = self._line.patiently(self._collection.unchanged, [item.file for item in items])
+            known = self._line.patiently(self._collection.unchanged, [item.file for item in items], again=self._again)
             fresh = [item for item in items if item.file.path not in known]
             self._progress.add(skipped=len(items) - len(fresh), failures=[entry for entry in batch if isinstance(entry, JobFailure)])
             yield from fresh
@@ -83,14 +88,17 @@ class Import:
                 yield result
 
     def _decode(self, item: Item) -> _Decoded | JobFailure:
-        path = Path(item.file.path)
         try:
-            picture = open_within(path, self._settings, self._least)
+            picture = open_photo(item.file.path, self._encoder, self._settings, tuple(SIZES))
             try:
-                self._files.thumbnails.write(picture.content_hash, picture.image)
-            except OSError as error:  # a full disk: they are made again when they are asked for
+                self._files.thumbnails.put(picture.content_hash, picture.thumbnails)
+            except DiskFull:  # they are made again when they are asked for
+                self.bare += 1
+            except OSError as error:
                 log.warning("No thumbnails of %s: %s", item.name, error)
-            return _Decoded(NewImage(item.file, picture.content_hash, picture.metadata), photo_for(self._encoder, picture))
+            if picture.missing:
+                self._progress.add(cut=1)
+            return _Decoded(NewImage(item.file, picture.content_hash, picture.metadata), photo_to_keep(self._encoder, picture))
         except (InvalidImage, TooLarge) as error:
             if self._files.uploads.holds(item.file.path) and not isinstance(error, Unreadable):
                 self.refused.append(item.file.path)
@@ -101,10 +109,12 @@ class Import:
         for chunk in chunks(self._decoded(items), self._settings.batch_size):
             # Taken before the catalog is asked: what it calls new may have got its vector, and left the set, by the time of the answer.
             before = set(self._in_flight)
-            begun = self._line.patiently(self._collection.begin, [entry.new for entry in chunk])
+            begun = self._line.patiently(self._collection.begin, [entry.new for entry in chunk], again=self._again)
             fresh: dict[int, Image] = {}
             for entry, row in zip(chunk, begun, strict=True):
-                if row.status == "known" or row.id in before or row.id in fresh:
+                if row.status == "excluded":
+                    self._progress.add(skipped=1)
+                elif row.status == "known" or row.id in before or row.id in fresh:
                     self._progress.add(done=1)
                 else:
                     fresh[row.id] = entry.pixels

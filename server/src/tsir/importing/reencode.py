@@ -9,7 +9,7 @@ from PIL.Image import Image as Pixels
 from tsir.encoders.base import Encoder, Vectors
 from tsir.errors import Conflict
 from tsir.importing.pipeline import AHEAD_BATCHES
-from tsir.importing.reading import least_sides, photo_for, read_again
+from tsir.importing.reading import open_photo, photo_to_keep, read_again
 from tsir.importing.workshop import Tools, Workshop
 from tsir.jobs.kinds import Kind, Spec, Work
 from tsir.jobs.line import Line
@@ -57,7 +57,6 @@ def reencode(
         progress.total = line.patiently(collection.count)
         progress.add(skipped=progress.total)
         return _served(line.patiently(reencoding.finish_swap)) or (None if progress.done else str(already))
-    least = least_sides(encoder)
     progress.total = line.patiently(collection.count)
     progress.add(skipped=progress.resumed)
     unreadable: set[int] = set()
@@ -69,8 +68,8 @@ def reencode(
             yield from (image for image in images if image.id not in unreadable)
 
     def decode(image: Image) -> tuple[int, Pixels | JobFailure]:
-        picture = read_again(image, settings, least)
-        return image.id, picture if isinstance(picture, JobFailure) else photo_for(encoder, picture)
+        picture = read_again(image, lambda path: open_photo(path, encoder, settings))
+        return image.id, picture if isinstance(picture, JobFailure) else photo_to_keep(encoder, picture)
 
     def decoded() -> Iterator[tuple[int, Pixels]]:
         for id, result in workshop.decoded(stored(), decode):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import Counter, deque
+import posixpath
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,11 @@ from typing import TypeAlias
 
 from tsir.importing.ignoring import IGNORE_FILE, OWN_MARKS, SYSTEM_FILES, Level, Rules, enter, is_helper
 from tsir.jobs.model import JobFailure
+from tsir.jobs.progress import Passed
+from tsir.media.files import regular, said
 from tsir.media.formats import is_picture_name
 from tsir.paging import chunks
+from tsir.patience import answered
 from tsir.records import FileStat
 
 BATCH = 500
@@ -20,6 +24,9 @@ BATCH = 500
 
 LONGEST_ENDING = 12
 """Characters of a file name after its last dot that are taken for its kind."""
+
+LINKS_NAMED = 3
+"""Linked folders that were passed over, named in one sentence."""
 
 KINDS_NAMED = 8
 """Kinds of files that were passed over, named in one sentence."""
@@ -38,17 +45,15 @@ Batch: TypeAlias = Sequence[Item | JobFailure]
 
 
 def scan(
-    folder: Path, roots: Sequence[Path] = (), rules: Rules | None = None, passed: Counter[str] | None = None, top: Path | None = None
+    folder: Path, roots: Sequence[Path] = (), rules: Rules | None = None, passed: Passed | None = None, top: Path | None = None
 ) -> Iterator[Batch]:
     """All picture files below a folder, by name within each folder, as batches.
 
     Hidden files and folders are left out, and what the rules leave out. Links are followed where they stay inside the folder or one of
-    `roots`; what they lead to is seen after the rest, and no folder is visited twice. `passed` counts the files of other kinds, by their
-    endings. `top` is the folder that is imported, if this is only a part of it.
+    `roots`; what they lead to is seen after the rest, and no folder is visited twice. `passed` counts what is passed over: files
+    of other kinds, and linked folders that lead elsewhere. `top` is the folder that is imported, if this is only a part of it.
     """
-    return chunks(
-        _walk(folder, (folder.resolve(), *roots), rules or Rules(), Counter() if passed is None else passed, top or folder), BATCH
-    )
+    return chunks(_walk(folder, (folder.resolve(), *roots), rules or Rules(), Passed() if passed is None else passed, top or folder), BATCH)
 
 
 def count(folder: Path, roots: Sequence[Path], stopped: Callable[[], bool], rules: Rules | None = None) -> int | None:
@@ -61,32 +66,38 @@ def count(folder: Path, roots: Sequence[Path], stopped: Callable[[], bool], rule
     return total
 
 
-def passed_over(passed: Counter[str]) -> str | None:
-    """What a scan counted of other kinds, in a sentence; None when that is nothing."""
-    total = passed.total()
-    if not total:
-        return None
-    kinds = [f"{kind} {number:,}" for kind, number in sorted(passed.items(), key=lambda entry: (-entry[1], entry[0]))]
-    if len(kinds) > KINDS_NAMED:
-        kinds[KINDS_NAMED:] = ["..."]
-    return f"{total:,} file{'s' * (total != 1)} of {'kinds' if total != 1 else 'a kind'} that cannot be read ({', '.join(kinds)})."
+def passed_over(passed: Passed) -> str | None:
+    """What a scan passed over, in sentences; None when that is nothing."""
+    found = []
+    if total := passed.kinds.total():
+        kinds = [f"{kind} {number:,}" for kind, number in sorted(passed.kinds.items(), key=lambda entry: (-entry[1], entry[0]))]
+        if len(kinds) > KINDS_NAMED:
+            kinds[KINDS_NAMED:] = ["..."]
+        found.append(
+            f"{total:,} file{'s' * (total != 1)} of {'kinds' if total != 1 else 'a kind'} that cannot be read ({', '.join(kinds)})."
+        )
+    if count := passed.linked:
+        links = [repr(printable(link)) for link in passed.links] + ["..."] * (count > len(passed.links))
+        what = "1 linked folder leads" if count == 1 else f"{count:,} linked folders lead"
+        was = "was" if count == 1 else "were"
+        found.append(f"{what} out of the folders that may be imported and {was} passed over ({', '.join(links)}): IMAGE_ROOTS allows more.")
+    return " ".join(found) or None
 
 
-def _walk(folder: Path, roots: Sequence[Path], rules: Rules, passed: Counter[str], top: Path) -> Iterator[Item | JobFailure]:
+def _walk(folder: Path, roots: Sequence[Path], rules: Rules, passed: Passed, top: Path) -> Iterator[Item | JobFailure]:
     own: list[tuple[str, Level]] = [(str(folder), rules.level(top, folder))]  # a stack: depth first
     links: deque[tuple[str, Level]] = deque()
     visited = rules.identities(folder.resolve())
     while own or links:
         path, level = own.pop() if own else links.popleft()
         try:
-            stat = os.stat(path)  # noqa: PTH116 - strings throughout: they are many
+            stat = answered(path, lambda path=path: os.stat(path))  # type: ignore[misc]  # noqa: PTH116 - strings throughout: they are many
             if (stat.st_dev, stat.st_ino) in visited:
                 continue
             visited.add((stat.st_dev, stat.st_ino))
-            with os.scandir(path) as entries:
-                sorted_entries = sorted(entries, key=lambda entry: entry.name)
+            sorted_entries = answered(path, lambda path=path: _listed(path))  # type: ignore[misc]
         except OSError as error:
-            yield JobFailure(printable(path), f"The folder cannot be read: {error.strerror or error}.")
+            yield JobFailure(printable(path), f"The folder cannot be read: {said(error)}.")
             continue
         hidden = {entry.name for entry in sorted_entries if entry.name.startswith(".")}
         if ".lock" in hidden and {entry.name for entry in sorted_entries} >= OWN_MARKS and path != str(folder):
@@ -102,24 +113,38 @@ def _walk(folder: Path, roots: Sequence[Path], rules: Rules, passed: Counter[str
                 continue
             try:
                 linked = entry.is_symlink()
-                if entry.is_dir():
-                    if is_helper(entry.name, parent) or (linked and not _inside(entry.path, roots)):
+                if answered(path, entry.is_dir, link=linked):
+                    if is_helper(entry.name, parent) or level.ignores(entry.path, folder=True):
                         continue
-                    if not level.ignores(entry.path, folder=True):
+                    if linked and not inside(entry.path, roots):
+                        passed.linked += 1
+                        passed.links += [entry.path] * (len(passed.links) < LINKS_NAMED)
+                    else:
                         (links if linked else folders).append((entry.path, level))
                 elif level.ignores(entry.path, folder=False):
                     continue
                 elif not is_picture_name(entry.name):
                     if entry.is_file() and entry.name.lower() not in SYSTEM_FILES:
-                        passed[_kind(entry.name)] += 1
-                elif entry.is_file() or linked:
-                    if linked and not _inside(entry.path, roots):
-                        yield JobFailure(printable(entry.path), "The link leads out of the folders that may be imported.")
-                    else:
-                        yield item(entry.path, entry.stat())
-            except OSError as error:  # gone meanwhile, or a link to nowhere
-                yield JobFailure(printable(entry.path), f"The file cannot be read: {error.strerror or error}.")
+                        count_kind(entry.name, passed)
+                elif linked and not answered(path, lambda: os.path.exists(entry.path), link=True):  # noqa: B023, PTH110
+                    yield JobFailure(printable(entry.path), "The link leads to nothing.")
+                elif linked and not inside(entry.path, roots):
+                    yield JobFailure(printable(entry.path), "The link leads out of the folders that may be imported.")
+                else:
+                    yield item(entry.path, regular(entry.path))
+            except OSError as error:  # gone meanwhile, a pipe or the like, a failing disk
+                yield JobFailure(printable(entry.path), f"The file cannot be read: {said(error)}.")
         own.extend(reversed(folders))
+
+
+def _listed(path: str) -> list[os.DirEntry[str]]:
+    with os.scandir(path) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+
+
+def count_kind(name: str, passed: Passed) -> None:
+    """Note a file that is passed over because of its kind."""
+    passed.kinds[_kind(name)] += 1
 
 
 def _kind(name: str) -> str:
@@ -142,9 +167,10 @@ def printable(path: str) -> str:
     return os.fsencode(path).decode(errors="replace")
 
 
-def _inside(path: str, roots: Sequence[Path]) -> bool:
+def inside(path: str, roots: Sequence[Path]) -> bool:
+    """Whether what a path leads to exists and lies below one of the roots."""
     try:
-        target = Path(path).resolve(strict=True)
+        target = answered(posixpath.dirname(path), lambda: Path(path).resolve(strict=True), link=True)
     except (OSError, RuntimeError):
         return False
     return any(target.is_relative_to(root) for root in roots)

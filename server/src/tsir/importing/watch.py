@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import logging
+import os
+import posixpath
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
 import watchfiles
 
 from tsir.encoders.base import Encoder
 from tsir.errors import InvalidInput, NotFound
-from tsir.importing.ignoring import Rules
+from tsir.importing.ignoring import SYSTEM_FILES, Rules
 from tsir.importing.job import told
 from tsir.importing.pipeline import Import
-from tsir.importing.scan import BATCH, Batch, Item, item, scan
+from tsir.importing.scan import BATCH, Batch, Item, count_kind, item, printable, scan
 from tsir.importing.workshop import Workshop
 from tsir.jobs.line import Line, Stopped
 from tsir.jobs.model import JobFailure
-from tsir.jobs.progress import Progress
+from tsir.jobs.progress import Passed, Progress
+from tsir.library.collection import Collection
 from tsir.library.library import Library
+from tsir.media.files import folder_trouble, regular, said
 from tsir.media.formats import is_picture_name
 from tsir.paging import chunks
 from tsir.settings import Settings
@@ -45,19 +50,63 @@ def watch(
 ) -> None:
     """Import a folder, then whatever changes in it, until `stop` is set.
 
-    `on_import` hears of every import that did something: new and changed files, failures, and pictures that vanished. Waits while a store
-    is away. Raises InvalidInput for a folder that cannot be watched, what the encoder raises, and errors of the library other than
+    `on_import` hears of every import that did something or passed something over. Waits while a store is away, or the folder.
+    Raises InvalidInput for a folder that cannot be watched, what the encoder raises, and errors of the library other than
     StoreUnavailable.
     """
     rules = Rules.of(settings, exclude)
     rules.check(folder)
+    if trouble := folder_trouble(folder):
+        raise InvalidInput(f"{str(folder)!r} cannot be watched: it {trouble}.")
     workshop = Workshop(library, settings)
     with Line() as line:
         threading.Thread(target=_stop_with, args=(stop, line), name="watch-stop", daemon=True).start()
         try:
-            # The first, empty answer says that the watch is on: only what changes from here on is reported, so import everything then.
-            started = False
-            for changes in watchfiles.watch(
+            for changed in changes(folder, stop):
+                progress = Progress()
+                wanted = None if changed is None else [path for path in changed if _wanted(path, folder, rules)]
+                if wanted is None:
+                    batches: Iterable[Batch] = scan(folder, settings.roots, rules, progress.passed)
+                elif wanted:
+                    batches = _changed(wanted, folder, settings.roots, rules, progress.passed)
+                else:
+                    continue
+                current = line.patiently(library.collection, collection)
+                Import(workshop, current, encoder, progress, line).run(batches)
+                try:
+                    _sweep(line, current, folder, wanted)
+                except NotFound as error:
+                    log.warning("%s", error)
+                if progress.done or progress.failed or progress.passed:
+                    on_import(progress, progress.take_failures())
+        except Stopped:
+            pass
+        finally:
+            workshop.close()
+
+
+def changes(folder: Path, stop: threading.Event) -> Iterator[list[Path] | None]:
+    """Paths in which something changed, until `stop` is set; None where anything may have: at first, and when the folder, which may be a
+    mount point, was away and is there again, or another one lies in its place.
+
+    Raises InvalidInput for a folder that cannot be watched, such as one with more folders in it than the system can watch.
+    """
+    told = False
+    while not stop.is_set():
+        armed = _identity(folder)
+        if armed is None:
+            if not told:
+                log.warning(
+                    "%r, which is watched, is not there: its pictures stay as they are, and it is watched again when it is back.",
+                    str(folder),
+                )
+            told = True
+            stop.wait(LOOK_MS / 1000)
+            continue
+        started = told = False
+        try:
+            # The first, empty answer says that the watch is on: only what changes from here on is reported, so everything is looked at.
+            for reported in watchfiles.watch(
                 folder,
                 watch_filter=None,
                 debounce=10 * DEBOUNCE_MS,
@@ -67,34 +116,50 @@ def watch(
                 stop_event=stop,
                 raise_interrupt=False,
             ):
-                paths = [Path(path) for _, path in changes]
+                if _identity(folder) != armed:
+                    break
                 if not started:
-                    batches: Iterable[Batch] = scan(folder, settings.roots, rules)
-                    sweep: Path | None = folder
                     started = True
-                elif paths := [path for path in paths if _wanted(path, folder, rules)]:
-                    batches = _changed(paths, folder, rules)
-                    sweep = _common(folder, [path for path in paths if not path.exists()])
-                else:
-                    continue
-                progress = Progress()
-                current = line.patiently(library.collection, collection)
-                Import(workshop, current, encoder, progress, line).run(batches)
-                if sweep is not None:
-                    try:
-                        swept = line.patiently(current.sweep, sweep)
-                        if swept.paths and (message := told(swept, str(sweep))):
-                            log.warning("%s", message)
-                    except NotFound as error:
-                        log.warning("%s", error)
-                if progress.done or progress.failed:
-                    on_import(progress, progress.take_failures())
-        except Stopped:
-            pass
-        except OSError as error:  # no such folder; more folders than the system can watch
-            raise InvalidInput(f"{str(folder)!r} cannot be watched: {error.strerror or error}.") from error
-        finally:
-            workshop.close()
+                    yield None
+                elif reported:
+                    yield [Path(path) for _, path in reported]
+        except OSError as error:
+            if _identity(folder) == armed:
+                raise InvalidInput(f"{str(folder)!r} cannot be watched: {said(error)}.") from error
+            stop.wait(LOOK_MS / 1000)
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Which folder lies there; None where none does, or none that can be reached."""
+    try:
+        stat = folder.stat()
+    except OSError:
+        return None
+    return (stat.st_dev, stat.st_ino) if S_ISDIR(stat.st_mode) else None
+
+
+def _sweep(line: Line, collection: Collection, folder: Path, changed: list[Path] | None) -> None:
+    """Note what is gone: of what was reported, and of the whole folder where that is not known. Raises NotFound when the folder is gone."""
+    if changed is None:
+        swept, where = line.patiently(collection.sweep, folder), folder
+    else:
+        gone = [path for path in changed if not os.path.lexists(path)]
+        if not gone:
+            return
+        where, reported = _common(folder, gone), {str(path) for path in gone}
+        swept = line.patiently(collection.look, where, only=lambda path: _among(path, reported))
+    if swept.paths and (message := told(swept, str(where))):
+        log.warning("%s", message)
+
+
+def _among(path: str, reported: set[str]) -> bool:
+    """Whether a path, or a folder above it, was reported."""
+    while path not in reported:
+        above = posixpath.dirname(path)
+        if above == path:
+            return False
+        path = above
+    return True
 
 
 def _stop_with(stop: threading.Event, line: Line) -> None:
@@ -103,34 +168,36 @@ def _stop_with(stop: threading.Event, line: Line) -> None:
 
 
 def _wanted(path: Path, folder: Path, rules: Rules) -> bool:
-    """Not left out by the rules; pictures, and anything that is or was perhaps a folder."""
-    if not rules.allows(folder, path):
-        return False
-    return is_picture_name(path.name) or not path.exists() or path.is_dir()
+    """Neither hidden nor left out by the rules."""
+    return rules.allows(folder, path)
 
 
-def _changed(paths: list[Path], folder: Path, rules: Rules) -> Iterator[Batch]:
+def _changed(paths: list[Path], folder: Path, roots: Sequence[Path], rules: Rules, passed: Passed) -> Iterator[Batch]:
     """Files, and everything in folders that were moved in at once."""
     files: list[Item | JobFailure] = []
     for path in sorted(paths):
         try:
-            if path.is_dir():
-                yield from scan(path, rules=rules, top=folder)
-            elif is_picture_name(path.name) and path.is_file():
-                files.append(item(str(path), path.stat()))
-        except OSError:  # noqa: PERF203 - gone again
+            stat = path.stat()
+            if S_ISDIR(stat.st_mode):
+                yield from scan(path, roots, rules, passed, top=folder)
+            elif not is_picture_name(path.name):
+                if S_ISREG(stat.st_mode) and path.name.lower() not in SYSTEM_FILES:
+                    count_kind(path.name, passed)
+            else:
+                files.append(item(str(path), regular(path)))
+        except (FileNotFoundError, NotADirectoryError):  # noqa: PERF203 - gone again
             continue
+        except OSError as error:
+            files.append(JobFailure(printable(str(path)), f"The file cannot be read: {said(error)}."))
     yield from chunks(files, BATCH)
 
 
-def _common(folder: Path, gone: list[Path]) -> Path | None:
+def _common(folder: Path, gone: list[Path]) -> Path:
     """The deepest folder that still exists and held all that is gone."""
-    if not gone:
-        return None
     common = gone[0].parent
     for path in gone:
         while not path.is_relative_to(common):
             common = common.parent
-    while not common.is_dir() and common != folder:
+    while folder_trouble(common) and common != folder:
         common = common.parent
     return common

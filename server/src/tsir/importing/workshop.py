@@ -10,7 +10,8 @@ from typing import Protocol, TypeVar
 from PIL.Image import Image
 
 from tsir.encoders.base import Encoder, Vectors
-from tsir.importing.urls import IPAddress, is_public
+from tsir.importing.addresses import IPAddress, is_public
+from tsir.importing.reading import vectors_of
 from tsir.jobs.line import in_order
 from tsir.library.collection import Collection
 from tsir.library.library import Library
@@ -38,7 +39,7 @@ class Workshop:
 
     def encoded(self, encoder: Encoder, batch: Sequence[Image]) -> Vectors:
         """Photos -> float32 [n, dim] unit rows, when it is this batch's turn."""
-        return self._encoder.submit(encoder.images, batch).result()
+        return self._encoder.submit(vectors_of, encoder, batch).result()
 
     def close(self) -> None:
         """Refuse new work; what runs is not waited for."""

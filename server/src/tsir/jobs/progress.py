@@ -14,6 +14,21 @@ RATE_MEMORY_S = 8.0
 """Time constant of the smoothed rate: about ten seconds of the past count."""
 
 
+class Passed:
+    """What an import passed over, and why that was no failure."""
+
+    def __init__(self) -> None:
+        self.kinds: Counter[str] = Counter()
+        """Files of kinds that cannot be read, by their endings."""
+        self.links: list[str] = []
+        """Linked folders that lead out of those that may be imported: the first few."""
+        self.linked = 0
+        """How many these are."""
+
+    def __bool__(self) -> bool:
+        return bool(self.kinds or self.linked)
+
+
 class Progress:
     """Counts of one import, kept by its stages and read by whoever reports them."""
 
@@ -24,16 +39,18 @@ class Progress:
         self.failed = 0
         self.resumed = resumed
         """Pictures that an earlier, interrupted run of the same job imported: they count as done, not as skipped."""
-        self.passed: Counter[str] = Counter()
-        """Files that were passed over because of their kind."""
+        self.passed = Passed()
+        self.cut = 0
+        """Pictures that were read though their files end too early."""
         self._new_failures: list[JobFailure] = []
         self._lock = threading.Lock()
         self._clock = time.monotonic()
         self._age = self._rate = 0.0
         self._counted = 0
 
-    def add(self, done: int = 0, skipped: int = 0, failures: Sequence[JobFailure] = ()) -> None:
+    def add(self, done: int = 0, skipped: int = 0, failures: Sequence[JobFailure] = (), cut: int = 0) -> None:
         with self._lock:
+            self.cut += cut
             resumed = min(skipped, self.resumed)
             self.resumed -= resumed
             self.done += done + resumed

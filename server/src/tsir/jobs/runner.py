@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tsir.errors import NotFound, StoreUnavailable, TsirError
@@ -79,6 +79,14 @@ class JobRunner:
         self._wake.set()
         return job
 
+    def seen(self, job: Job) -> Job:
+        """The job with what it waits for, if it runs here and waits: a catalog on a full disk cannot note that."""
+        with self._lock:
+            running = self._running.get(job.id)
+        if running is None or not running.line.waiting_for or job.state != "running":
+            return job
+        return replace(job, message=running.line.waiting_for)
+
     def cancel(self, id: int) -> Job:
         """Cancel a job; one that runs in this process stops at once. Raises NotFound, and Conflict when it is over."""
         job = self.jobs.cancel(id)
@@ -92,7 +100,7 @@ class JobRunner:
         """Wait until a job is over, or `timeout` seconds; returns it as it is then."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            job = self.jobs.get(id)
+            job = self.seen(self.jobs.get(id))
             if on_progress is not None:
                 on_progress(job)
             left = REPORT_S if deadline is None else min(REPORT_S, deadline - time.monotonic())
@@ -115,7 +123,8 @@ class JobRunner:
         """Begin to take jobs, also those that an earlier process left. Idempotent."""
         with self._lock:
             if self._dispatcher is None and not self._stopping.is_set():
-                self._dispatcher = threading.Thread(target=self._dispatch, name="jobs")
+                # A program that ends without `stop` is not held up by what only waits for more to do.
+                self._dispatcher = threading.Thread(target=self._dispatch, name="jobs", daemon=True)
                 self._dispatcher.start()
 
     def stop(self, timeout: float = 10.0) -> None:

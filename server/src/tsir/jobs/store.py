@@ -80,7 +80,9 @@ class Jobs:
             for id in connection.execute(sa.select(jobs.c.id).where(queued).order_by(jobs.c.id).limit(16)).scalars().all():
                 started = sa.func.coalesce(jobs.c.started_at, now)
                 # Decides among all who saw the same row: the update of those who come later matches nothing.
-                if self._apply(connection, "claim", jobs.c.id == id, worker=worker[:255], heartbeat=now, started_at=started, rate=0.0):
+                if self._apply(
+                    connection, "claim", jobs.c.id == id, worker=worker[:255], heartbeat=now, started_at=started, rate=0.0, message=None
+                ):
                     return _get(connection, id)
             return None
 
@@ -149,6 +151,14 @@ class Jobs:
 
         def do(connection: Connection) -> None:
             self._apply(connection, "cancel", jobs.c.collection == collection)
+
+        return do
+
+    def rename_all(self, collection: str, to: str) -> Callable[[Connection], None]:
+        """What lets all jobs of a collection follow it to another name, to be run in the transaction that renames it."""
+
+        def do(connection: Connection) -> None:
+            connection.execute(jobs.update().where(jobs.c.collection == collection).values(collection=to))
 
         return do
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
 
+from tsir.errors import VectorsDamaged
 from tsir.library.collection import IDS_WINDOW as WINDOW
 from tsir.library.library import Library
 from tsir.media.durable import TEMPORARY
+from tsir.media.files import folder_trouble
 from tsir.media.thumbnails import SIZES
-from tsir.media.trash import KEPT_DAYS
 from tsir.paging import chunks
 from tsir.records import CheckReport, FileStat, Image, NewImage
 from tsir.storage.milvus.client import NoSuchVectors
@@ -38,8 +40,11 @@ def check(
     to have no vector become pending: encode them again (`Collection.unfinished`). `working` says whether jobs are open, whose uploads have
     no rows yet.
     """
-    library.stores.vectors.ping()  # one that is away is said at once; one that is catching up is waited for
+    with suppress(VectorsDamaged):  # that is told of each collection
+        library.stores.vectors.ping()  # one that is away is said at once; one that is catching up is waited for
     report = _Report()
+    if damage := library.stores.catalog.database.copies.damage():
+        raise library.stores.catalog.database.copies.lost(f"is damaged: {damage}")
     for ref in library.stores.catalog.collections.refs():
         if ref.state == "dropping" or (ref.state == "restoring" and datetime.now(timezone.utc) - ref.created_at > RESTORE_TIME):
             report.problem(1, "collection is half {}.", "dropped" if ref.state == "dropping" else "restored")
@@ -93,6 +98,7 @@ def _compare_vectors(library: Library, ref: Ref, report: _Report, repair: bool) 
     last = library.stores.catalog.images.last_id(ref.id)
     lows = range(0, last + 1, WINDOW)
     try:
+        library.stores.vectors.examine(name)
         for low in lows:
             # Rows first: what is ready now has had its vector before.
             ready = library.stores.catalog.images.ready_ids(ref.id, low, low + WINDOW)
@@ -107,14 +113,19 @@ def _compare_vectors(library: Library, ref: Ref, report: _Report, repair: bool) 
             extra += deleted
             if not repair or not deleted:
                 break
-    except NoSuchVectors:
+    except (NoSuchVectors, VectorsDamaged) as error:
         if ref.generation not in {now.generation for now in library.stores.catalog.collections.refs("ready") if now.id == ref.id}:
             report.note(1, "collection, {}, was dropped or encoded anew meanwhile: check again.", ref.name)
             return
         missing = [id for low in lows for id in library.stores.catalog.images.ready_ids(ref.id, low, low + WINDOW)]
         report.images = report.images or len(missing)
-        report.problem(1, "collection of vectors, that of {}, is missing in Milvus.", ref.name)
+        if isinstance(error, VectorsDamaged):
+            report.problem(1, "collection of vectors, that of {}, is damaged. {}", ref.name, error)
+        else:
+            report.problem(1, "collection of vectors, that of {}, is missing in Milvus.", ref.name)
         if repair:
+            if isinstance(error, VectorsDamaged):
+                library.stores.vectors.discard(name)
             library.stores.vectors.ensure(name, ref.encoder.dim, ref.index)
     report.problem(len(missing), "images of {} have no vector.", ref.name)
     report.problem(extra, "vectors of {} have no row.", ref.name)
@@ -142,7 +153,7 @@ def _compare_files(library: Library, ref: Ref, report: _Report, repair: bool) ->
         nonlocal uploads, left, unreachable
         if library.files.uploads.holds(path):
             uploads += 1
-        elif Path(path).parent.exists():
+        elif folder_trouble(Path(path).parent) is None:
             left += 1
         else:
             unreachable += 1
@@ -194,8 +205,9 @@ def _strays(library: Library, report: _Report, repair: bool, working: Callable[[
     report.note(adopted, "uploaded files were of images without a file, which are whole again.")
     if repair:
         moved = count - adopted if report.images else 0
-        report.note(moved, "uploaded files were moved to {}, where they stay for {} days.", library.files.trash.folder, KEPT_DAYS)
-        report.note(library.files.trash.purge(), "files were in the trash for longer than that, and are gone.")
+        trash = library.files.trash
+        report.note(moved, "uploaded files were moved to {}, where they stay for {} days.", trash.folder, trash.days)
+        report.note(trash.purge(), "files were in the trash for longer than that, and are gone.")
     if report.images:
         report.problem(count, "uploaded files belong to no image.")
     else:  # a fresh database beside the uploads of a lost one

@@ -6,6 +6,7 @@ whatever a crash leaves behind is mended by doing it again.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -14,36 +15,41 @@ from pathlib import Path
 
 import numpy as np
 
-from tsir.errors import EncoderMismatch, InvalidInput, NotFound, StoreRefused, StoreUnavailable, encoder_mismatch
-from tsir.library.places import Absence, look_at, vanished
+from tsir.errors import EncoderMismatch, InvalidInput, NotFound, StoreRefused, StoreUnavailable, VectorsDamaged, encoder_mismatch
+from tsir.library import throwing
+from tsir.library.nearest import MAX_WINDOW, Nearest, unit_queries
+from tsir.library.places import Absence, look_at, look_closely, vanished
 from tsir.library.steps import Step
 from tsir.library.stores import ERASE_BATCH, FLAT_LIMIT, Stores, unit_rows
+from tsir.media.files import folder_trouble, is_address
 from tsir.paging import chunks, decode_cursor, encode_cursor
-from tsir.records import Begun, CollectionState, CollectionSummary, EncoderInfo, FileStat, Hit, Image, NewImage, Swept, Vectors
+from tsir.records import (
+    Begun,
+    CollectionState,
+    CollectionSummary,
+    EncoderInfo,
+    Facets,
+    FileStat,
+    Hit,
+    Image,
+    NewImage,
+    Removed,
+    Swept,
+    Vectors,
+)
 from tsir.stopwatch import Stopwatch
 from tsir.storage import filters
-from tsir.storage.filters import Filter, Missing
-from tsir.storage.milvus.client import MAX_RESULTS, VECTOR_BYTES_PER_REPLY, NoSuchVectors
+from tsir.storage.filters import Filter
+from tsir.storage.milvus.client import NoSuchVectors
+from tsir.storage.sql.browsing import ORDERS, Order, Sort, read_cursor, write_cursor
 from tsir.storage.sql.collections import Ref
 from tsir.storage.sql.locations import BeingDeleted
 from tsir.storage.sql.values import CHUNK
 
 log = logging.getLogger(__name__)
 
-SPARE_HITS = 16
-"""Fetched beyond what was asked for: rows that are not ready drop out, and equal scores are ordered by id also at the end of a page."""
-
-MAX_WINDOW = MAX_RESULTS - SPARE_HITS
-"""Bound on offset + limit of a search: what Milvus can return, less the spare hits."""
-
-SAME_SCORE = 1e-6
-"""Scores of the same vector differ by less between back ends."""
-
 IDS_WINDOW = 8_192
 """Ids compared at once: their vectors' ids fit into one reply of Milvus."""
-
-MANY_EQUAL = 1_000
-"""So many pictures with equal scores across the end of a page are not sorted out."""
 
 
 class Owed:
@@ -127,23 +133,36 @@ class Collection:
 
     # Writing
 
-    def unchanged(self, files: Sequence[FileStat]) -> set[str]:
-        """Which of these paths are ready with the same size and mtime: nothing needs to be done for them. Missing ones are not any more."""
-        same, back = self._stores.catalog.locations.unchanged(self.ref, files)
+    def unchanged(self, files: Sequence[FileStat], *, again: bool = False) -> set[str]:
+        """Which of these paths are ready with the same size and mtime: nothing needs to be done for them. Missing ones are not any more.
+
+        So are those of images that somebody took out, unless they shall come `again`.
+        """
+        same, back = self._stores.catalog.locations.unchanged(self.ref, files, again=again)
         if back:
             self._mark(back, missing=False)
         return same
 
-    def begin(self, items: Sequence[NewImage], created_at: Mapping[str, datetime] | None = None) -> list[Begun]:
+    def begin(
+        self,
+        items: Sequence[NewImage],
+        created_at: Mapping[str, datetime] | None = None,
+        ids: Mapping[str, int] | None = None,
+        *,
+        again: bool = True,
+    ) -> list[Begun]:
         """Note pictures in the catalog, in the order given; those with status "new" wait for their vector (`finish`).
 
         Content that is already stored keeps its vector and gains a path. A path whose content changed moves to the new image; the old one
-        is deleted when no path is left. The same content twice in one batch is one image: both get its id, both "new". `created_at` is the
-        time, by content hash, of images that were in another library before. Raises InvalidInput for a path that is not valid Unicode.
+        is deleted when no path is left. The same content twice in one batch is one image: both get its id, both "new". `created_at`, by
+        content hash, is the time of images that were there before, in this library or another, and `ids` their numbers, if these are
+        free. Content that somebody took out (`remove`) comes back, unless `again` is False. Raises InvalidInput for a path that is not
+        valid Unicode, and DiskFull before anything was done.
         """
+        self._stores.need_room()
         while True:
             try:
-                noted = self._stores.catalog.locations.begin(self.ref, items, created_at or {})
+                noted = self._stores.catalog.locations.begin(self.ref, items, created_at or {}, ids, again=again)
                 break
             except BeingDeleted as found:
                 self._stores.erase(self._now(), found.ids)
@@ -155,8 +174,10 @@ class Collection:
     def finish(self, ids: Sequence[int], vectors: Vectors, encoder: EncoderInfo | None = None) -> None:
         """Store the vectors [n, dim] of begun images and make these findable. Idempotent; images deleted meanwhile are left out.
 
-        `encoder` made the vectors: raises EncoderMismatch when the collection has moved to another one meanwhile.
+        `encoder` made the vectors: raises EncoderMismatch when the collection has moved to another one meanwhile, and DiskFull before
+        anything was done.
         """
+        self._stores.need_room(vectors.nbytes)
         ref = self._now()
         if encoder is not None:
             expect(ref, encoder)
@@ -175,18 +196,32 @@ class Collection:
         return self._stores.catalog.images.page(self._now(), limit, after=after, state="pending")
 
     def owe(self) -> int:
-        """Ready images whose vectors are lost become pending; returns how many. Compares counts first: costs little when all is well."""
+        """Ready images whose vectors are lost become pending; returns how many. Compares counts first: costs little when all is well.
+
+        Vectors that are damaged are thrown away if all pictures can be encoded again; raises VectorsDamaged otherwise.
+        """
         stores, ref = self._stores, self._now()
         name = stores.vectors_name(ref)
         lost: list[int] = []
         try:
-            if stores.vectors.count(name) >= stores.catalog.collections.count(ref.id):
+            found, known = stores.vectors.count(name), stores.catalog.collections.count(ref.id)
+            # More than are known: of pictures that another process is about to finish, or of a catalog before an older one was put back.
+            if found == known or (found > known and not stores.exclusive):
                 return 0
             for low in range(0, stores.catalog.images.last_id(ref.id) + 1, IDS_WINDOW):
                 # Rows first: what is ready now has had its vector before.
                 ready = stores.catalog.images.ready_ids(ref.id, low, low + IDS_WINDOW)
                 lost += sorted(set(ready).difference(stores.vectors.ids(name, low, low + IDS_WINDOW).tolist()))
         except NoSuchVectors:
+            lost = stores.catalog.images.ready_ids(ref.id, 0, stores.catalog.images.last_id(ref.id) + 1)
+        except VectorsDamaged as error:
+            if absent := self._absent():
+                raise VectorsDamaged(
+                    f"{error} The files of {absent:,} pictures of {ref.name!r} are not there now: is a drive missing? Only what is "
+                    "there can be encoded again."
+                ) from error
+            log.warning("%s", error)
+            stores.vectors.discard(name)
             lost = stores.catalog.images.ready_ids(ref.id, 0, stores.catalog.images.last_id(ref.id) + 1)
         if self._now().generation != ref.generation:  # encoded anew meanwhile
             return 0
@@ -196,19 +231,48 @@ class Collection:
             stores.catalog.images.unready(lost)
         return len(lost)
 
+    def _absent(self) -> int:
+        """How many images have no file now."""
+        count = after = 0
+        while page := self._stores.catalog.images.page(self._now(), ERASE_BATCH, after=after):
+            after = page[-1].id
+            gone = ("gone", "unknown")
+            count += sum(all(not is_address(path) and look_at(FileStat(path, 0, 0)) in gone for path in image.paths) for image in page)
+        return count
+
     def sweep(self, root: str | Path) -> Swept:
         """Look what became of the places at or below `root`; images none of whose files is there are missing from now on.
 
-        For the end of a folder's import. Absent is not deleted: rows, vectors and thumbnails stay until `forget_missing`. Raises NotFound
-        when `root` itself is gone: then nothing changes.
+        For the end of a folder's import. Absent is not deleted: rows, vectors and thumbnails stay until `forget_missing`. What was moved
+        here from elsewhere does not lie there any more. Raises NotFound when `root` itself is gone: then nothing changes.
         """
-        if not Path(root).exists():
+        trouble = folder_trouble(root)
+        if trouble not in (None, "is not a folder"):
             self._now()
-            raise NotFound(f"{str(root)!r} does not exist: nothing was taken out of {self.name!r}. Is its drive mounted?")
-        return self.look(root)
+            raise NotFound(f"{str(root)!r} {trouble}: nothing was taken out of {self.name!r}. Is its drive mounted?")
+        swept = self.look(root)
+        self._leave_old_places(root)
+        return swept
 
-    def look(self, root: str | Path | None = None, *, within: Callable[[str], bool] = lambda path: True) -> Swept:
-        """Compare the places at or below `root` (None: all) with the disk. Of those that are gone, only the ones `within` are marked."""
+    def _leave_old_places(self, root: str | Path) -> None:
+        """Images that lie below `root` may have been moved there: places elsewhere whose files are gone are missing."""
+        after, locations = 0, self._stores.catalog.locations
+        while places := locations.elsewhere(self.id, after, ERASE_BATCH, str(root)):
+            after = places[-1].id
+            if gone := [place.id for place in places if look_at(place.file) == "gone"]:
+                self._mark(gone, missing=True)
+
+    def look(
+        self,
+        root: str | Path | None = None,
+        *,
+        within: Callable[[str], bool] = lambda path: True,
+        only: Callable[[str], bool] = lambda path: True,
+    ) -> Swept:
+        """Compare the places at or below `root` (None: all) with the disk. Of those that are gone, only the ones `within` are marked.
+
+        With `only`, no other paths are looked at.
+        """
         locations = self._stores.catalog.locations
         self._now()
         absence = Absence(root)
@@ -217,7 +281,11 @@ class Collection:
             after = places[-1].id
             gone, back = [], []
             for place in places:
-                state = look_at(place.file)
+                if not only(place.file.path):
+                    continue
+                state, reason = look_closely(place.file)
+                if reason is not None:
+                    absence.unreached(place.file.path, reason)
                 absence.count(place.file.path, gone=state == "gone", known=place.missing)
                 if state == "gone" and not place.missing and within(place.file.path):
                     gone.append(place.id)
@@ -232,6 +300,20 @@ class Collection:
             self.forget(renamed)
         self._follow()
         return Swept(paths, images, found, absence.suspicions())
+
+    def relocate(self, old: str, new: str) -> tuple[int, int]:
+        """The places below the folder `old` are below `new` from now on; returns how many places of how many images.
+
+        A place that is taken there by other content stays. Whether the files are there, `look` finds out.
+        """
+        paths, after = 0, 0
+        images: set[int] = set()
+        while page := self._stores.catalog.locations.relocate(self.ref, old, new, after, ERASE_BATCH):
+            after, moved, owners = page
+            paths += moved
+            images |= owners
+            self._follow((), sorted(owners))
+        return paths, len(images)
 
     def forget_missing(self, root: str | Path | None = None, before: datetime | None = None) -> Swept:
         """Take the missing places at or below `root` (None: all) out of the catalog, and with the last one its image and vector.
@@ -266,10 +348,30 @@ class Collection:
         return Swept(count, len(orphans))
 
     def delete(self, ids: Sequence[int]) -> int:
-        """Delete images and their vectors; returns how many there were. Files below import roots stay, uploaded files go."""
-        marked = self._stores.catalog.images.start_delete(self.ref, ids)
-        self._stores.erase(self._now(), marked)
+        """Delete images and their vectors; returns how many there were. Files below import roots stay, uploaded files go to the trash."""
+        throwing.note(self._stores, self._now(), "removed", ids)
+        return self._delete(ids, exclude=False)
+
+    def remove(self, ids: Sequence[int]) -> Removed:
+        """Take images out for good: also the next import of a folder leaves those out that lie there, until they are included again.
+
+        Files in folders stay where they are, uploaded files go to the trash, and by the entry there all of it can be restored.
+        """
+        entry, _, only = throwing.note(self._stores, self._now(), "removed", ids)
+        return Removed(self._delete(ids, exclude=True), only, entry)
+
+    def leave_out(self, ids: Sequence[int]) -> None:
+        """Exclude images that lie in folders, without an entry in the trash: for what was taken out before, in another library."""
+        self._delete(ids, exclude=True)
+
+    def _delete(self, ids: Sequence[int], *, exclude: bool) -> int:
+        marked, already = self._stores.catalog.images.start_delete(self.ref, ids, exclude=exclude)
+        self._stores.erase(self._now(), marked + already)
         return len(marked)
+
+    def include(self, ids: Sequence[int] | None = None) -> list[int]:
+        """Images (None: all) that were taken out of folders wait for their vectors again (`unfinished`); returns which were taken out."""
+        return self._stores.catalog.images.include(self.ref, ids)
 
     def _now(self) -> Ref:
         """The row as it is now."""
@@ -339,16 +441,58 @@ class Collection:
 
     # Reading
 
-    def images(self, cursor: str | None = None, limit: int = 100, missing: Missing = "false") -> tuple[list[Image], str | None]:
-        """A page of ready images, newest first, and the cursor of the next page. Images added meanwhile never shift a page.
+    def images(
+        self,
+        cursor: str | None = None,
+        limit: int = 100,
+        filter: Filter | None = None,
+        sort: Sort = "imported",
+        order: Order | None = None,
+    ) -> tuple[list[Image], str | None]:
+        """A page of the ready images that a filter lets through, and the cursor of the next page.
 
-        `missing` says what of those to show whose files are not there.
+        Sorted by when they were imported or taken, the newest first, or by name, unless `order` says otherwise; what has no date comes
+        last. Images that come, change or go meanwhile never shift a page. Raises NotFound for a cursor of another list.
         """
         if not 1 <= limit <= 10_000:
             raise InvalidInput(f"limit is between 1 and 10000, not {limit}.")
+        order = order or ORDERS[sort]
+        question = hashlib.sha256(f"{self.id}:{sort}:{order}:{filters.key(filter)}".encode()).hexdigest()[:16]
+        page, following = self._stores.catalog.browsing.page(self.ref, filter, sort, order, read_cursor(cursor, question, sort), limit)
+        return page, None if following is None else write_cursor(following, question)
+
+    def facets(self, filter: Filter | None = None) -> Facets:
+        """How many of the ready images that a filter lets through are of each year, folder, camera and format."""
+        return self._stores.catalog.browsing.facets(self.ref, filter)
+
+    def excluded(self, cursor: str | None = None, limit: int = 100) -> tuple[list[Image], str | None]:
+        """A page, like `images`, of those that were taken out and lie in folders: imports leave them out."""
+        if not 1 <= limit <= 10_000:
+            raise InvalidInput(f"limit is between 1 and 10000, not {limit}.")
         before = int(decode_cursor(cursor, r"\d{1,18}")[0]) if cursor else None
-        page = self._stores.catalog.images.page(self.ref, limit, before=before, missing=missing)
+        page = self._stores.catalog.images.page(self.ref, limit, before=before, state="excluded")
         return page, encode_cursor(str(page[-1].id)) if len(page) == limit else None
+
+    def with_places(self, ids: Sequence[int]) -> tuple[list[Image], dict[int, list[FileStat]]]:
+        """The ready ones of these images, and where each of them lies, by its id."""
+        images = self._stores.catalog.images.ready(self._now(), [id for id in ids if abs(id) < 2**63])
+        return list(images.values()), self._stores.catalog.locations.file_stats(list(images))
+
+    def at(self, paths: Sequence[str]) -> dict[str, int]:
+        """Ids of the images that lie at exactly these paths; paths where none lies are left out."""
+        return self._stores.catalog.locations.images_at(self.ref, paths)
+
+    def missing_below(self, root: str) -> int:
+        """How many places at or below the folder are missing."""
+        return self._stores.catalog.locations.missing_below(self.id, root)
+
+    def excluded_below(self, root: str) -> int:
+        """How many images were taken out that lie at or below the folder."""
+        return self._stores.catalog.locations.excluded_below(self.id, root)
+
+    def only_copies(self, ids: Sequence[int] | None = None) -> tuple[int, int]:
+        """How many of these images (None: all) the collection has, and how many of them lie among the uploads and nowhere else."""
+        return self._stores.catalog.images.only_copies(self.ref, ids)
 
     def image(self, id: int) -> Image:
         """A ready image, be its file missing. Raises NotFound."""
@@ -378,72 +522,19 @@ class Collection:
         `vector` is float32 [dim], unit length. On a Milvus server a write may take a moment to be found. `watch` counts the laps "search"
         (vectors) and "rows". Raises InvalidInput when offset + limit exceed what Milvus can return (16,384).
         """
-        watch = watch or Stopwatch()
-        stores, ref = self._stores, self.ref
-        query = _unit(ref, vector)
+        return self.search_many(np.asarray(vector).reshape(1, -1), limit, offset, filter, watch)[0]
+
+    def search_many(
+        self, vectors: Vectors, limit: int, offset: int = 0, filter: Filter | None = None, watch: Stopwatch | None = None
+    ) -> list[list[Hit]]:
+        """The same for each of many vectors [n, dim], in one call to Milvus."""
+        queries = unit_queries(self.ref, vectors)
         if limit < 1 or offset < 0 or offset + limit > MAX_WINDOW:
             raise InvalidInput(f"Results can be shown up to number {MAX_WINDOW}; asked for were {limit} from {offset} on.")
-        missing = filters.missing(filter)
-        among = stores.catalog.images.missing_ids(ref.id, MAX_RESULTS) if missing == "true" else None
-        if among == []:
-            return []
-        k = offset + limit + SPARE_HITS
-        while True:
-            with_vectors = k * query.nbytes <= VECTOR_BYTES_PER_REPLY
-            try:
-                found = stores.vectors.search(stores.vectors_name(ref), query, k, ref.index, filter, "Bounded", with_vectors, among)
-            except NoSuchVectors:
-                served, ref = ref, self._now()
-                if ref.generation != served.generation:  # re-encoded since we looked
-                    _check_dim(ref, query)
-                    continue
-                found = []
-            watch.lap("search")
-            images = stores.catalog.images.ready(ref, [hit.id for hit in found], missing)
-            watch.lap("rows")
-            ready = [hit.score for hit in found if hit.id in images]
-            # Which of several equal scores belong on this page, their ids decide: all of them must be here.
-            complete = len(ready) > offset + limit and (
-                ready[offset + limit - 1] - ready[-1] > SAME_SCORE or k >= offset + limit + MANY_EQUAL
-            )
-            if complete or len(found) < k or k == MAX_RESULTS:
-                break
-            k = min(MAX_RESULTS, 2 * k)
-        if with_vectors:
-            vectors = {hit.id: hit.vector for hit in found if hit.vector is not None and hit.id in images}
-        else:
-            page = [hit.id for hit in found if hit.id in images][offset : offset + limit]
-            vectors, offset = stores.vectors.get(stores.vectors_name(ref), page, "Bounded"), 0
-        hits = _hits(query, vectors, images)[offset : offset + limit]
-        watch.lap("search")
-        return hits
+        return Nearest(self._stores, self.ref, self._now, filter, watch or Stopwatch()).hits(queries, limit, offset)
 
 
 def expect(ref: Ref, encoder: EncoderInfo) -> None:
     """Raise EncoderMismatch unless a collection's vectors are of this encoder."""
     if ref.encoder.fingerprint != encoder.fingerprint or ref.encoder.dim != encoder.dim:
         raise encoder_mismatch(ref.name, ref.encoder, encoder)
-
-
-def _unit(ref: Ref, vector: Vectors) -> Vectors:
-    query = np.asarray(vector, dtype=np.float32).reshape(-1)
-    _check_dim(ref, query)
-    norm = np.linalg.norm(query)
-    if not np.isfinite(norm) or norm == 0:
-        raise InvalidInput("The query's vector is zero or not finite: it points nowhere.")
-    return np.asarray(query / norm, dtype=np.float32)
-
-
-def _check_dim(ref: Ref, query: Vectors) -> None:
-    if query.shape[0] != ref.encoder.dim:
-        raise EncoderMismatch(f"{ref.name!r} has vectors of {ref.encoder.dim} dimensions ({ref.encoder.name}), the query {query.shape[0]}.")
-
-
-def _hits(query: Vectors, vectors: Mapping[int, Vectors], images: Mapping[int, Image]) -> list[Hit]:
-    """Hits with exact scores, falling, equal ones by id: the same from every back end and index."""
-    ids = [id for id in vectors if id in images]
-    if not ids:
-        return []
-    scores = np.stack([vectors[id] for id in ids]).astype(np.float64) @ query.astype(np.float64)
-    hits = [Hit(images[id], float(np.clip(score, -1, 1)), vectors[id]) for id, score in zip(ids, scores.astype(np.float32), strict=True)]
-    return sorted(hits, key=lambda hit: (-hit.score, hit.image.id))

@@ -7,6 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Literal
 
+from tsir.media.files import folder_trouble, said
+from tsir.patience import answered
 from tsir.records import FileStat
 
 HANDFUL = 5
@@ -17,20 +19,29 @@ NAMED = 5
 """Folders named in one answer."""
 
 
+State = Literal["same", "other", "gone", "unknown"]
+
+
 def vanished(path: str) -> bool:
     """Whether the file is gone, and not just out of reach (permissions, a network drive that hangs)."""
     return look_at(FileStat(path, 0, 0)) == "gone"
 
 
-def look_at(file: FileStat) -> Literal["same", "other", "gone", "unknown"]:
+def look_at(file: FileStat) -> State:
     """What lies at the place of a file: it, with the same size and time; something else; nothing; or what cannot be known now."""
+    return look_closely(file)[0]
+
+
+def look_closely(file: FileStat) -> tuple[State, str | None]:
+    """The same, and why it cannot be known."""
     try:
-        stat = Path(file.path).stat()
+        stat = answered(posixpath.dirname(file.path), Path(file.path).stat, link=file.path)
     except (FileNotFoundError, NotADirectoryError):
-        return "gone"
-    except OSError:
-        return "unknown"
-    return "same" if (stat.st_size, min(stat.st_mtime_ns, 2**63 - 1)) == (file.bytes, file.mtime_ns) else "other"
+        return "gone", None
+    except OSError as error:
+        return "unknown", said(error)
+    same = (stat.st_size, min(stat.st_mtime_ns, 2**63 - 1)) == (file.bytes, file.mtime_ns)
+    return "same" if same else "other", None
 
 
 class Absence:
@@ -41,6 +52,8 @@ class Absence:
         self._all: Counter[str] = Counter()
         self._gone: Counter[str] = Counter()
         self._new: Counter[str] = Counter()
+        self._unreached: dict[str, Counter[str]] = {}
+        """Folders of the places that cannot be reached, by the reason."""
 
     def count(self, path: str, *, gone: bool, known: bool) -> None:
         """One place; `known`: it was missing before."""
@@ -50,15 +63,26 @@ class Absence:
             self._gone[folder] += 1
             self._new[folder] += not known
 
+    def unreached(self, path: str, reason: str) -> None:
+        """One place of which nothing can be known now."""
+        self._unreached.setdefault(reason, Counter())[posixpath.dirname(path)] += 1
+
     def suspicions(self) -> tuple[str, ...]:
-        """A sentence for each folder that looks like one whose drive is away; at most five."""
+        """A sentence for each folder that looks like one whose drive is away, at most five; and why others are out of reach."""
+        out_of_reach = [
+            f"{_pictures(folders.total())} below {posixpath.commonpath(folders)!r} cannot be reached: {reason}."
+            for reason, folders in self._unreached.items()
+        ]
+        return (*out_of_reach[:NAMED], *self._absent())
+
+    def _absent(self) -> tuple[str, ...]:
         if not self._gone:
             return ()
         every, gone, new = (_upwards(counter, self._root) for counter in (self._all, self._gone, self._new))
         empty = {folder for folder, count in gone.items() if count == every[folder]}
         tops = [self._deepest(folder, every) for folder in sorted(empty) if posixpath.dirname(folder) not in empty or folder == self._root]
         # A folder without one of its pictures that is still there is a mount point perhaps; one that is gone was deleted, if it held few.
-        named = [folder for folder in tops if Path(folder).is_dir() or _many(gone[folder], every[self._root])]
+        named = [folder for folder in tops if folder_trouble(folder) is None or _many(gone[folder], every[self._root])]
         if not named and _many(new[self._root], every[self._root]):
             named = [self._root]
         said = [f"{_pictures(gone[folder])} below {folder!r} {_are(gone[folder])} not there: is a drive missing?" for folder in named]

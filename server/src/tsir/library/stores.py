@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 
-from tsir.errors import EncoderMismatch, InvalidInput
+from tsir.errors import EncoderMismatch, InvalidInput, StoreUnavailable
 from tsir.library.steps import After, Step
 from tsir.media.files import Files
 from tsir.paging import chunks
 from tsir.records import Vectors
+from tsir.room import data_room
 from tsir.settings import Settings
 from tsir.storage.milvus.client import NoSuchVectors, VectorStore
 from tsir.storage.milvus.schema import Schema
@@ -36,6 +38,7 @@ class Stores:
         self.settings = settings
         self.after = after
         self.files = Files(settings)
+        self.room = data_room(settings)
         self.catalog = Catalog(settings)
         self.vectors = VectorStore(settings, schema)
 
@@ -48,6 +51,11 @@ class Stores:
     def exclusive(self) -> bool:
         """Whether one process at a time may open the library."""
         return self.catalog.database.embedded or self.vectors.embedded
+
+    def need_room(self, size: int = 0) -> None:
+        """Raise DiskFull unless rows and vectors of so many bytes fit on the disk of the embedded stores: nothing is begun then."""
+        if self.exclusive:
+            self.room.need(size)
 
     def vectors_prefix(self) -> str:
         """How the names of this library's collections in Milvus begin: several libraries may share a server."""
@@ -64,8 +72,12 @@ class Stores:
         # Milvus Lite spends its time outside the index: with HNSW it needs twice the memory and is no quicker.
         return "FLAT" if count <= FLAT_LIMIT or self.vectors.embedded else "HNSW"
 
-    def make_room(self, ref: Ref, generation: int | None = None, *, dim: int | None = None, index: str | None = None) -> None:
-        """Create the collection in Milvus of a generation (default: the served one) unless it is there."""
+    def make_room(
+        self, ref: Ref, generation: int | None = None, *, dim: int | None = None, index: str | None = None, fresh: bool = False
+    ) -> None:
+        """Create the collection in Milvus of a generation (default: the served one) unless it is there. `fresh`: its row is new."""
+        if fresh and self.exclusive:  # one that is there is of a catalog that was lost, and an older one was put back since
+            self.vectors.drop(self.vectors_name(ref, generation))
         self.vectors.ensure(self.vectors_name(ref, generation), dim or ref.encoder.dim, index or ref.index)
         self.after(Step.ROOM_MADE)
 
@@ -95,7 +107,7 @@ class Stores:
         self.after(Step.VECTORS_DROPPED)
 
     def erase(self, ref: Ref, ids: Sequence[int]) -> None:
-        """Delete images marked `deleting`: vectors, files that are theirs alone, rows. Idempotent."""
+        """Delete images that are marked: vectors, rows, thumbnails; uploads that are theirs alone go to the trash. Idempotent."""
         for part in chunks(ids, ERASE_BATCH):
             for generation in (ref.generation, ref.next_generation):
                 if generation is not None:
@@ -118,7 +130,11 @@ class Stores:
         paths, hashes = self.catalog.locations.leftovers(ids)
         self.after(Step.LEFTOVERS_FOUND)
         for path in paths if uploads else ():
-            self.files.uploads.delete(path)
+            if self.files.uploads.holds(path):
+                try:
+                    self.files.trash.take(Path(path))
+                except OSError as error:
+                    raise StoreUnavailable(f"{path!r} cannot be moved to the trash: {error.strerror or error}.") from error
         for content_hash in hashes:
             self.files.thumbnails.delete(content_hash)
         self.catalog.images.delete(ids, everything)

@@ -28,6 +28,8 @@ class _Ledger:
         self._generation = generation
 
     def lacking(self, after: int) -> Mapping[int, Facts]:
+        if self._stores.catalog.collections.again(self._ref).generation == self._generation:  # swapped by another process
+            return {}
         page = self._stores.catalog.images.page(self._ref, PAGE, after=after, lacking=self._generation)
         return self._stores.catalog.images.facts(self._ref.id, [image.id for image in page])
 
@@ -41,9 +43,9 @@ class _Ledger:
 def upgrade(stores: Stores, collection: Collection) -> int | None:
     """Copy a collection's vectors into the newest schema, then serve these; returns how many, None when they have it already.
 
-    Nothing is encoded. What was cut off goes on where it stopped; imports and searches go on meanwhile. A collection that is being
-    re-encoded is left alone: call again when that is over. Raises Conflict when vectors are of a newer schema than this program knows, or
-    when re-encoding began meanwhile, and NoSuchVectors when Milvus has lost them.
+    Nothing is encoded. What was cut off goes on where it stopped; imports and searches go on meanwhile, and so may the same upgrade in
+    another process. A collection that is being re-encoded is left alone: call again when that is over. Raises Conflict when vectors are of
+    a newer schema than this program knows, or when re-encoding began meanwhile, and NoSuchVectors when Milvus has lost them.
     """
     ref = stores.catalog.collections.again(collection.ref)
     source = stores.vectors_name(ref)

@@ -15,13 +15,13 @@ TEMPORARY = ".tmp"
 
 @contextmanager
 def whole(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
-    """A file to write; it becomes `path` when the block ends, and when the block raises nothing is left of it.
+    """A file to write and read; it becomes `path` when the block ends, and when the block raises nothing is left of it.
 
     `durable`: after the block it is on disk, its name and that of its folder, too, so that no power cut can take it. Raises OSError.
     """
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}{TEMPORARY}")
     try:
-        with temporary.open("xb") as file:
+        with temporary.open("x+b") as file:
             yield file
             if durable:
                 file.flush()

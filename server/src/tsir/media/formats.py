@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import import_module
+from importlib.util import find_spec
 from os.path import splitext
 
 
@@ -28,6 +29,20 @@ class Format:
     """What Pillow calls it."""
     register: Callable[[], object]
     """Makes `PIL.Image.open(formats=[opener])` know it. Called before the first use: nobody waits for the formats of others."""
+    extra: str | None = None
+    """The extra of this package that reads it; None: what is always installed does."""
+    module: str = "PIL"
+    """What must be importable to read it."""
+
+    @property
+    def readable(self) -> bool:
+        """Whether what reads it is installed."""
+        return find_spec(self.module) is not None
+
+    @property
+    def missing(self) -> str:
+        """How to get what reads it, in a sentence."""
+        return f"{self.label[:1].upper()}{self.label[1:]} is read after `make setup EXTRAS={self.extra}`."
 
 
 def _pillow(plugin: str) -> Callable[[], object]:
@@ -40,7 +55,12 @@ def _heif() -> None:
     pillow_heif.register_heif_opener(thumbnails=False)
 
 
-FORMATS = (
+def _own(module: str) -> Callable[[], object]:
+    return lambda: import_module(f"tsir.media.{module}").register()
+
+
+# The last one's wheel is under the GPL, this project is not; the one before has none for Intel Macs. So neither is installed unasked.
+KNOWN = (
     Format("JPEG", "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), "image/jpeg", rb"\xff\xd8\xff", "JPEG", _pillow("Jpeg")),
     Format("PNG", "PNG", (".png", ".apng"), "image/png", rb"\x89PNG\r\n\x1a\n", "PNG", _pillow("Png")),
     Format("WEBP", "WebP", (".webp",), "image/webp", rb"RIFF.{4}WEBP", "WEBP", _pillow("WebP")),
@@ -58,7 +78,29 @@ FORMATS = (
         _heif,
     ),
     Format("AVIF", "AVIF", (".avif", ".avifs"), "image/avif", rb".{4}ftyp.*avi[fs]", "AVIF", _pillow("Avif")),
+    # Most are TIFF by their first bytes: `tsir.media.tiff` tells them from others.
+    Format(
+        "RAW",
+        "camera RAW",
+        tuple(
+            f".{end}"
+            for end in re.findall(r"\w+", "dng cr2 cr3 crw nef nrw arw sr2 srf srw orf rw2 raf pef 3fr erf kdc dcr mrw mos iiq rwl mef")
+        ),
+        "image/x-dcraw",
+        rb"II\*\0.{4}CR\x02|II\x1a\0\0\0HEAPCCDR|IIR[OS]\x08\0|MMOR|IIU\0|FUJIFILMCCD-RAW|.{4}ftypcrx |\0MRM",
+        "RAW",
+        _own("raw"),
+        "raw",
+        "rawpy",
+    ),
+    Format("JXL", "JPEG XL", (".jxl",), "image/jxl", rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n", "JPEGXL", _own("jxl"), "jxl", "pillow_jxl"),
 )
+"""Every format that the catalog may hold pictures of."""
+
+RAW = next(format for format in KNOWN if format.name == "RAW")
+
+FORMATS = tuple(format for format in KNOWN if format.readable)
+"""Those that this installation reads."""
 
 SUFFIXES = frozenset(suffix for format in FORMATS for suffix in format.suffixes)
 """Lower-case file name endings that promise a picture of a known format."""
@@ -71,7 +113,7 @@ HEAD = 256
 
 UNKNOWN = "application/octet-stream"
 
-_NAMES = {name: format for format in FORMATS for name in (format.name, *(suffix[1:].upper() for suffix in format.suffixes))}
+_NAMES = {name: format for format in KNOWN for name in (format.name, *(suffix[1:].upper() for suffix in format.suffixes))}
 
 
 def named(name: str) -> Format | None:
@@ -85,17 +127,36 @@ def held_as(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((format.name, format.opener))) if format else (name.upper(),)
 
 
+_JUNK = re.compile(rb"[\0\t\n\r \xef\xbb\xbf]{1,200}(?=\xff\xd8\xff|\x89PNG\r\n|GIF8)")
+"""What scripts leave before a picture: line ends, a byte order mark."""
+
+
+def begin(data: bytes) -> int:
+    """Where in the bytes a picture begins: after what careless scripts wrote before it."""
+    junk = _JUNK.match(data)
+    return junk.end() if junk else 0
+
+
 def sniff(data: bytes) -> Format | None:
-    """The format of a picture by its first bytes (names lie), or None."""
+    """The format of a picture by its first bytes (names lie), or None. It need not be one that is read here."""
+    data = data[begin(data) :][:HEAD]
     head = data[:16]
     if head[4:8] == b"ftyp":  # box size, "ftyp", major brand, version, compatible brands
-        head = data[: min(max(int.from_bytes(head[:4], "big"), 16), HEAD)]
-    return next((format for format in FORMATS if re.match(format.magic, head, re.DOTALL)), None)
+        head = data[: max(int.from_bytes(head[:4], "big"), 16)]
+    # The last first: a CR2 is a TIFF, too.
+    return next((format for format in reversed(KNOWN) if re.match(format.magic, head, re.DOTALL)), None)
 
 
 def is_picture_name(name: str) -> bool:
     """Whether a file's name promises a picture."""
     return splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122 - strings throughout: a scan asks for every file
+
+
+def obtainable(endings: Iterable[str]) -> str | None:
+    """What would read the files of such endings, if that is to be had, in sentences; None if it is not."""
+    wanted = set(endings)
+    formats = [format for format in KNOWN if not format.readable and wanted.intersection(format.suffixes)]
+    return " ".join(format.missing for format in formats) or None
 
 
 def media_type(name: str) -> str:

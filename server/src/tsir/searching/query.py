@@ -5,68 +5,200 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Generic, Literal, TypeVar
 
 from PIL.Image import Image
 
-from tsir.errors import InvalidInput
-from tsir.library.collection import MAX_WINDOW
+from tsir.errors import InvalidInput, NotFound
+from tsir.library.nearest import MAX_WINDOW
 from tsir.media.formats import held_as
 from tsir.paging import decode_cursor, encode_cursor
-from tsir.storage.filters import Filter, parse, shown
+from tsir.storage.filters import Filter, key, parse, shown
+from tsir.storage.kinds import MAX_ID
 
-PARTS = ("text", "not_text", "sketch", "image", "like")
+PARTS = ("text", "not_text", "sketch", "image", "like", "not_like")
 """Names of the query parts, as used for weights and shares."""
+UNWANTED = ("not_text", "not_like")
+MAX_ITEMS = 32
+"""Texts, or pictures, of one part."""
 MAX_LIMIT = 1000
 MAX_WEIGHT = 100.0
 """A hundred times another part is already "only this"; larger numbers lose the other part to float32."""
 
 
-@dataclass(frozen=True)
-class Query:
-    """One search: what is wanted, how much each part counts, where and how many.
+Box = tuple[float, float, float, float]
+"""A part of a picture: left, top, right and bottom in shares of its width and height, 0 to 1."""
+Collapse = Literal["duplicates", "bursts"]
+Sort = Literal["relevance", "taken", "imported"]
+COLLAPSES: tuple[Collapse, ...] = ("duplicates", "bursts")
+SORTS: tuple[Sort, ...] = ("relevance", "taken", "imported")
 
-    `text`, `sketch`, `image` (a picture given as an example) and `like` (an image of the collection) say what is wanted, `not_text`
-    what is not. A weight below zero turns a part into "not this"; `not_text` always pushes away, whatever its sign. Parts without a
-    weight get the encoder's own. `cursor` is the `next` of the page before, for the very same query.
-    Raises InvalidInput when something cannot be used as it is.
-    """
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A text, and how much it counts beside the others of its part."""
+
+    text: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A picture of the collection, or a part of it, and how much it counts beside the others of its part."""
+
+    id: int
+    box: Box | None = None
+    weight: float = 1.0
+
+
+Texts = str | Sequence[str | Words] | None
+Examples = int | Sequence[int | Example] | None
+
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True)
+class Parts(Generic[P]):
+    """The parts of a search, its pictures in one form or another: see `Query`."""
 
     collection: str
-    text: str | None = None
-    not_text: str | None = None
-    sketch: Image | None = None
-    image: Image | None = None
-    like: int | None = None
+    text: Texts = None
+    not_text: Texts = None
+    sketch: P | None = None
+    image: P | None = None
+    like: Examples = None
+    not_like: Examples = None
     weights: Mapping[str, float] = field(default_factory=dict)
     filter: Filter | None = None
     limit: int = 20
     cursor: str | None = None
     min_score: float | None = None
+    min_relevance: float | None = None
+    collapse: Collapse | None = None
+    sort: Sort = "relevance"
+
+
+@dataclass(frozen=True)
+class Query(Parts[Image]):
+    """One search: what is wanted, how much each part counts, where and how many.
+
+    `text`, `sketch`, `image` (a picture given as an example) and `like` (images of the collection, or parts of them) say what is
+    wanted, `not_text` and `not_like` what is not; of texts and images there may be several. A weight below zero turns a part into "not
+    this"; what is not wanted always pushes away, whatever its sign. Parts without a weight get the encoder's own. `cursor` is the `next`
+    of the page before, for the very same query.
+
+    `collapse` makes one hit of near-duplicates, or of pictures that were taken one after the other. It, and a `sort` that is not by
+    relevance, look at the best hits alone (see `searching.pooling`). Raises InvalidInput when something cannot be used as it is.
+    """
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "text", _words(self.text))
-        object.__setattr__(self, "not_text", _words(self.not_text))
+        for part in ("text", "not_text"):
+            object.__setattr__(self, part, _words(getattr(self, part)))
+            _check_items(part, self.words(part))
+        for part in ("like", "not_like"):
+            if not self.examples(part):
+                object.__setattr__(self, part, None)
+            _check_items(part, self.examples(part))
+        if self.collapse is not None and self.collapse not in COLLAPSES:
+            raise InvalidInput(f"collapse is {shown(self.collapse)}; it must be {' or '.join(COLLAPSES)}.")
+        if self.sort not in SORTS:
+            raise InvalidInput(f"sort is {shown(self.sort)}; it must be {', '.join(SORTS[:-1])} or {SORTS[-1]}.")
         check_weights(self.weights)
         if not 1 <= self.limit <= MAX_LIMIT:
             raise InvalidInput(f"limit is {self.limit}; it must be between 1 and {MAX_LIMIT}.")
         if self.min_score is not None and not -1 <= self.min_score <= 1:
             raise InvalidInput(f"min_score is {self.min_score}; it must be between -1 and 1, as scores are cosines.")
-        if not any(part != "not_text" and self.weights.get(part, 1.0) > 0 for part in self.given()):
+        if self.min_relevance is not None and not 0 <= self.min_relevance <= 1:
+            raise InvalidInput(f"min_relevance is {self.min_relevance}; it must be between 0 and 1.")
+        if not any(part not in UNWANTED and self.weights.get(part, 1.0) > 0 for part in self.given()):
             raise InvalidInput(
-                "The query asks for nothing: give text, a sketch, an image or like, with a weight above zero. not_text alone finds nothing."
+                "The query asks for nothing: give text, a sketch, an image or like, with a weight above zero. not_text alone finds nothing,"
+                " and neither does not_like."
             )
 
     def given(self) -> tuple[str, ...]:
         """Names of the parts that this query has, in the order of PARTS."""
         return tuple(part for part in PARTS if getattr(self, part) is not None)
 
+    def words(self, part: str) -> tuple[Words, ...]:
+        """The texts of "text" or "not_text"."""
+        given: Texts = getattr(self, part)
+        listed = [given] if isinstance(given, str) else given or ()
+        return tuple(Words(one) if isinstance(one, str) else one for one in listed)
 
-def _words(text: str | None) -> str | None:
+    def examples(self, part: str) -> tuple[Example, ...]:
+        """The images of "like" or "not_like"."""
+        given: Examples = getattr(self, part)
+        listed = [given] if isinstance(given, int) else given or ()
+        return tuple(Example(one) if isinstance(one, int) else one for one in listed)
+
+    @property
+    def encoded(self) -> bool:
+        """Whether an encoder is needed: what looks like whole images of the collection their own vectors say, whoever made them."""
+        return any(part not in ("like", "not_like") or any(one.box for one in self.examples(part)) for part in self.given())
+
+    @property
+    def named(self) -> set[int]:
+        """Ids of the images that stand in the query itself: they are no hits."""
+        return {one.id for part in ("like", "not_like") for one in self.examples(part)}
+
+
+def _words(given: Texts) -> Texts:
     """Blank text is no text."""
-    return text.strip() or None if text else None
+    if given is None or isinstance(given, str):
+        return given.strip() or None if given else None
+    listed = [Words(one) if isinstance(one, str) else one for one in given]
+    kept = tuple(replace(one, text=one.text.strip()) for one in listed if one.text.strip())
+    return kept[0].text if len(kept) == 1 and kept[0].weight == 1 else kept or None
+
+
+def _check_items(part: str, items: Sequence[Words] | Sequence[Example]) -> None:
+    if len(items) > MAX_ITEMS:
+        raise InvalidInput(f"{part} has {len(items)} parts; at most {MAX_ITEMS} are allowed.")
+    for item in items:
+        if not abs(item.weight) <= MAX_WEIGHT or math.isnan(item.weight):
+            raise InvalidInput(
+                f"A weight in {part} is {shown(item.weight)}; it must be a number between -{MAX_WEIGHT:g} and {MAX_WEIGHT:g}."
+            )
+        if isinstance(item, Example) and item.box is not None:
+            check_box(part, item.box)
+    if items and not any(item.weight for item in items):
+        raise InvalidInput(f"All weights in {part} are zero: leave it out instead.")
+
+
+def check_box(part: str, box: Sequence[float]) -> Box:
+    """A part of a picture. Raises InvalidInput for one that is empty or lies outside."""
+    if len(box) == 4 and all(0 <= side <= 1 for side in box) and box[2] - box[0] >= LEAST_BOX and box[3] - box[1] >= LEAST_BOX:
+        left, top, right, bottom = map(float, box)
+        return left, top, right, bottom
+    raise InvalidInput(
+        f"A box in {part} is {shown(list(box))}; it must be left, top, right and bottom in shares of the picture, such as "
+        f"[0.1, 0.2, 0.5, 0.6], and at least {LEAST_BOX:g} wide and high."
+    )
+
+
+LEAST_BOX = 0.01
+
+
+def read_examples(part: str, given: Sequence[str]) -> tuple[Example, ...]:
+    """Images as a form or an address has them: `ID`, or `ID@left,top,right,bottom` for a part of one; several with spaces between them."""
+    found = []
+    for text in " ".join(given).split():
+        match = re.fullmatch(r"([0-9]{1,19})(?:@([0-9.,e-]+))?", text)
+        try:
+            if not match or not 1 <= int(match[1]) <= MAX_ID:
+                raise ValueError
+            found.append(Example(int(match[1]), check_box(part, [float(side) for side in match[2].split(",")]) if match[2] else None))
+        except ValueError:
+            raise InvalidInput(
+                f"{part} is {shown(text)}; it must be the id of a picture, or such as 7@0.1,0.2,0.5,0.6 for a part of it (left, top, "
+                "right, bottom)."
+            ) from None
+    return tuple(found)
 
 
 def check_text(name: str, text: str | None, longest: int) -> None:
@@ -96,7 +228,11 @@ def parse_filter(text: str | None) -> Filter | None:
     """A filter from JSON, `{"min_width": 800, "formats": ["JPEG"]}`. Empty text is no filter. Times without a zone are UTC."""
     if not text or not text.strip():
         return None
-    values = _json_object("filter", text, '{"min_width": 800, "orientation": "landscape"}')
+    return read_filter(_json_object("filter", text, '{"min_width": 800, "orientation": "landscape"}'))
+
+
+def read_filter(values: Mapping[str, object]) -> Filter:
+    """A filter from its fields as JSON has them; formats by any of their names."""
     found = parse(values)
     return replace(found, formats=tuple(dict.fromkeys(name for asked in found.formats for name in held_as(asked))))
 
@@ -114,8 +250,9 @@ def _json_object(name: str, text: str, example: str) -> dict[str, Any]:
 def digest(query: Query, pictures: Mapping[str, Image], fingerprint: str) -> str:
     """Hash of everything that decides the order of the hits; a cursor belongs to it. `pictures`: the prepared sketch and image."""
     hasher = hashlib.sha256()
-    filter_text = repr(query.filter)
-    parts = (query.collection, query.text, query.not_text, query.like, sorted(query.weights.items()), filter_text, query.min_score)
+    least = (query.min_score, query.min_relevance)
+    asked = (query.words("text"), query.words("not_text"), query.examples("like"), query.examples("not_like"))
+    parts = (query.collection, asked, sorted(query.weights.items()), key(query.filter), least, query.collapse, query.sort)
     hasher.update(repr((fingerprint, parts)).encode("utf-8", "surrogatepass"))
     for name, picture in sorted(pictures.items()):
         hasher.update(f"{name}:{picture.mode}:{picture.size}".encode())
@@ -129,7 +266,7 @@ def make_cursor(offset: int, query_digest: str) -> str:
 
 
 def read_cursor(cursor: str | None, query_digest: str, limit: int) -> int:
-    """The offset of a cursor. Raises InvalidInput when it is broken, of another query, or beyond what can be paged through."""
+    """The offset of a cursor. Raises NotFound when it is broken or of another query, InvalidInput beyond what can be paged through."""
     offset = _offset(cursor, query_digest) if cursor else 0
     if offset + limit > MAX_WINDOW:
         raise InvalidInput(f"One can page through {MAX_WINDOW} hits; ask for less, or narrow the search with a filter.")
@@ -139,5 +276,5 @@ def read_cursor(cursor: str | None, query_digest: str, limit: int) -> int:
 def _offset(cursor: str, query_digest: str) -> int:
     found = decode_cursor(cursor, r"(\d{1,5}):([^:]+)")
     if found[2] != query_digest:
-        raise InvalidInput("cursor belongs to another query; use it with the very same query, or none for the first page.")
+        raise NotFound("cursor belongs to another query; use it with the very same query, or none for the first page.")
     return int(found[1])

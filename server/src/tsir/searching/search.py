@@ -1,20 +1,35 @@
-"""What was found: encode the parts of a query, fuse them, search once, and say what share each part had in every score."""
+"""What was found: encode the parts of a query, fuse them, search once, and say what share each part had in every score, and how relevant it
+is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from PIL.Image import Image as Picture
 
+from tsir.encoders import plain
 from tsir.encoders.base import Encoder, Vectors
-from tsir.errors import NotFound
-from tsir.library.collection import MAX_WINDOW, Collection
+from tsir.encoders.relevance import Curve
+from tsir.errors import InvalidInput, NotFound, TsirError
+from tsir.library.collection import Collection
+from tsir.library.nearest import MAX_WINDOW
 from tsir.records import Hit, Image
-from tsir.searching.fusion import alone, fuse, shares, weight
-from tsir.searching.query import Query, digest, make_cursor, read_cursor
+from tsir.searching.fusion import UNWANTED, alone, balanced, fuse, several, shares, together, weight
+from tsir.searching.pooling import Entry, Look, below, gathered, pool, pooled
+from tsir.searching.query import Box, Query, digest, make_cursor, read_cursor
 from tsir.stopwatch import Stopwatch
+from tsir.storage import filters
+from tsir.storage.filters import Filter
+
+Hint = Literal["nothing_likely", "language"]
+"""What a person should know of an answer as a whole: no hit in it is likely to be meant; the encoder does not know the words' language."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +41,10 @@ class FoundHit:
     """Cosine of query and image, -1 to 1."""
     parts: dict[str, float]
     """Share of each part of the query in the score; they add up to it."""
+    relevance: float | None = None
+    """How likely it is one that was asked for, 0 to 1; falls with the score. None where the encoder is not calibrated for such queries."""
+    members: tuple[Image, ...] = ()
+    """The images that were collapsed into this one, the best hits first."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +54,10 @@ class Found:
     hits: list[FoundHit]
     next: str | None
     """Cursor of the next page; None when this is the last."""
+    cut: float | None = None
+    """Hits of a lower relevance are less likely answers; None where hits have none."""
+    hint: Hint | None = None
+    """Of the first page."""
 
 
 @dataclass(frozen=True)
@@ -44,26 +67,133 @@ class _Part:
     weight: float
 
 
-def search(collection: Collection, encoder: Encoder, query: Query, watch: Stopwatch | None = None) -> Found:
+Parts = Callable[[Sequence[tuple[Image, Box]]], Vectors]
+"""Vectors [n, dim] of parts of images."""
+
+
+class Gallery:
+    """What is searched: one collection, or several of one encoder. `parts` encodes parts of images, `look` gives small copies."""
+
+    def __init__(self, collections: Sequence[Collection], encoder: Encoder, parts: Parts | None = None, look: Look | None = None) -> None:
+        self.collections = collections
+        self.encoder = encoder
+        self.parts = parts
+        self.look = look
+
+    def nearest(self, vectors: Vectors, limit: int, offset: int, filter: Filter | None, watch: Stopwatch) -> list[list[Hit]]:
+        """Of each of the vectors [n, dim], the hits of all collections together."""
+        if len(self.collections) == 1:
+            return self.collections[0].search_many(vectors, limit, offset, filter, watch)
+        each = [collection.search_many(vectors, offset + limit, 0, filter, watch) for collection in self.collections]
+        ranked = [sorted(itertools.chain(*hits), key=lambda hit: (-hit.score, hit.image.id)) for hits in zip(*each, strict=True)]
+        return [hits[offset : offset + limit] for hits in ranked]
+
+    def stored(self, ids: Sequence[int]) -> dict[int, Vectors]:
+        """Vectors of images. Raises NotFound for one that no collection has, or that has none yet."""
+        found: dict[int, Vectors] = {}
+        for collection in self.collections:
+            found |= collection.vectors([id for id in ids if id not in found])
+        for id in ids:
+            if id not in found:
+                self.image(id)
+                raise NotFound(f"Image {id} has no vector yet; try again when its import is done.")
+        return found
+
+    def image(self, id: int) -> Image:
+        """An image of one of the collections. Raises NotFound."""
+        for collection in self.collections[:-1]:
+            with suppress(NotFound):
+                return collection.image(id)
+        return self.collections[-1].image(id)
+
+
+def search(collection: Collection | Gallery, encoder: Encoder, query: Query, watch: Stopwatch | None = None) -> Found:
     """One page of the images that answer a query, best first. `watch` counts the laps "encode", "search", "rows" and "answer".
 
-    Raises NotFound for an unknown `like`, EncoderMismatch when the collection was built with another encoder, and InvalidInput for a
-    cursor of another query or weights that cancel the parts out.
+    Raises NotFound for an unknown `like` and for a cursor of another query, EncoderMismatch when the collection was built with another
+    encoder (`like` alone needs none), and InvalidInput for weights that cancel the parts out, or a least relevance where the encoder cannot
+    tell.
     """
-    watch = watch or Stopwatch()
-    collection.expect(encoder.info)
-    pictures = _prepare(encoder, query)
-    query_digest = digest(query, pictures, encoder.fingerprint)
-    offset = read_cursor(query.cursor, query_digest, query.limit)
-    parts = _encode(collection, encoder, query, pictures)
-    vector = fuse([(part.vector, part.weight) for part in parts])
+    gallery = collection if isinstance(collection, Gallery) else Gallery([collection], encoder)
+    return search_many(gallery, [query], watch or Stopwatch())[0]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A query on its way."""
+
+    query: Query
+    digest: str
+    offset: int
+    parts: list[_Part]
+    vector: Vectors
+    curve: Curve | None
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """How many hits are needed, and from which on."""
+        if pooled(self.query):
+            return pool(self.query), 0
+        # More than asked for: some may stand in the query itself, one tells whether there is a next page.
+        return min(self.query.limit + 1 + len(self.query.named), MAX_WINDOW - self.offset), self.offset
+
+
+@contextmanager
+def about(number: int, count: int) -> Iterator[None]:
+    """What is done for one of several queries: an error says which it is about."""
+    try:
+        yield
+    except TsirError as error:
+        if count > 1:
+            error.args = (f"queries[{number}]: {error}",)
+        raise
+
+
+def search_many(gallery: Gallery, queries: Sequence[Query], watch: Stopwatch) -> list[Found]:
+    """A page for each of the queries: all are encoded together, and those of the same filter searched together."""
+    encoder = gallery.encoder
+    if any(query.encoded for query in queries):
+        for collection in gallery.collections:
+            collection.expect(encoder.info)
+    pictures = [_prepare(encoder, query) for query in queries]
+    digests = [digest(query, prepared, encoder.fingerprint) for query, prepared in zip(queries, pictures, strict=True)]
+    offsets = []
+    for number, (query, of) in enumerate(zip(queries, digests, strict=True)):
+        with about(number, len(queries)):
+            offsets.append(read_cursor(query.cursor, of, query.limit))
+    parts = _encode(gallery, queries, pictures)
+    asked = []
+    for number, (query, of, offset, of_query) in enumerate(zip(queries, digests, offsets, parts, strict=True)):
+        with about(number, len(queries)):
+            vector = fuse([(part.vector, part.weight) for part in of_query])
+            asked.append(_Asked(query, of, offset, of_query, vector, _curve(encoder, gallery.collections[0], query, of_query)))
     watch.lap("encode")
-    # Two more than asked for: one may be `like` itself, one tells whether there is a next page.
-    ranked = collection.search(vector, min(query.limit + 2, MAX_WINDOW - offset), offset, query.filter, watch)
-    chosen, following = _page(ranked, query, offset)
-    hits = _explained(chosen, parts)
+    together: dict[object, list[int]] = {}
+    for number, one in enumerate(asked):
+        together.setdefault((filters.key(one.query.filter), one.window), []).append(number)
+    found: dict[int, Found] = {}
+    for numbers in together.values():
+        first = asked[numbers[0]]
+        vectors = np.stack([asked[number].vector for number in numbers])
+        ranked = gallery.nearest(vectors, *first.window, first.query.filter, watch)
+        for number, hits in zip(numbers, ranked, strict=True):
+            found[number] = _answer(gallery, asked[number], hits)
     watch.lap("answer")
-    return Found(hits, None if following is None else make_cursor(following, query_digest))
+    return [found[number] for number in range(len(asked))]
+
+
+def _answer(gallery: Gallery, asked: _Asked, ranked: list[Hit]) -> Found:
+    query, curve = asked.query, asked.curve
+    hint = _hint(gallery.encoder, query, ranked, curve) if asked.offset == 0 else None
+    if pooled(query):
+        entries = gathered([hit for hit in ranked if hit.image.id not in query.named], query, curve, gallery.look)
+        page = entries[asked.offset : asked.offset + query.limit]
+        following = asked.offset + query.limit if len(entries) > asked.offset + query.limit else None
+    else:
+        hits, following = _page(ranked, query, asked.offset, curve)
+        page = [Entry(hit) for hit in hits]
+    cut = curve.cut if curve else None
+    return Found(_explained(page, asked.parts, curve), None if following is None else make_cursor(following, asked.digest), cut, hint)
 
 
 def _prepare(encoder: Encoder, query: Query) -> dict[str, Picture]:
@@ -72,44 +202,129 @@ def _prepare(encoder: Encoder, query: Query) -> dict[str, Picture]:
     if query.sketch is not None:
         pictures["sketch"] = encoder.prepare_sketch(query.sketch)
     if query.image is not None:
-        pictures["image"] = encoder.prepare_photo(query.image)
+        pictures["image"] = plain.prepared(encoder, query.image)
     return pictures
 
 
-def _encode(collection: Collection, encoder: Encoder, query: Query, pictures: Mapping[str, Picture]) -> list[_Part]:
-    """One unit vector for each part whose weight is not zero."""
-    weights = {name: weight(encoder, name, query.weights) for name in query.given()}
-    weights = {name: value for name, value in weights.items() if value != 0}
-    vectors: dict[str, Vectors] = {}
-    words = {name: text for name, text in (("text", query.text), ("not_text", query.not_text)) if text and name in weights}
-    if words:
-        vectors.update(zip(words, encoder.texts(list(words.values())), strict=True))
-    if "sketch" in weights:
-        vectors["sketch"] = encoder.sketches([pictures["sketch"]])[0]
-    if "image" in weights:
-        vectors["image"] = encoder.images([pictures["image"]])[0]
-    if "like" in weights and query.like is not None:
-        vectors["like"] = _stored(collection, query.like)
-    if (only := [name for name in vectors if name != "not_text"]) in (["text"], ["sketch"]):
+class _Lot:
+    """Things of many queries that are encoded at once: put in first, taken out afterwards."""
+
+    def __init__(self) -> None:
+        self.things: dict[Any, Any] = {}
+        self.vectors: dict[Any, Vectors] = {}
+
+    def put(self, key: Any, thing: Any) -> None:
+        self.things.setdefault(key, thing)
+
+    def encode(self, encode: Callable[[list[Any]], Vectors]) -> None:
+        if self.things:
+            self.vectors = dict(zip(self.things, encode(list(self.things.values())), strict=True))
+
+
+def _at_once(lots: Sequence[tuple[_Lot, Callable[[list[Any]], Vectors]]]) -> None:
+    """Encode several lots side by side."""
+    full = [(lot, encode) for lot, encode in lots if lot.things]
+    if len(full) < 2:
+        for lot, encode in full:
+            lot.encode(encode)
+        return
+    with ThreadPoolExecutor(len(full) - 1) as pool:
+        others = [pool.submit(lot.encode, encode) for lot, encode in full[1:]]
+        full[0][0].encode(full[0][1])
+        for other in others:
+            other.result()
+
+
+def _encode(gallery: Gallery, queries: Sequence[Query], pictures: Sequence[Mapping[str, Picture]]) -> list[list[_Part]]:
+    """Of each query one vector for each part whose weight is not zero."""
+    encoder = gallery.encoder
+    texts, sketches, images, whole, boxed = _Lot(), _Lot(), _Lot(), _Lot(), _Lot()
+    weights = []
+    for number, (query, prepared) in enumerate(zip(queries, pictures, strict=True)):
+        counts = {name: weight(encoder, name, query.weights) for name in query.given()}
+        weights.append({name: value for name, value in counts.items() if value != 0})
+        for name in weights[-1]:
+            if name in ("text", "not_text"):
+                for words in query.words(name):
+                    texts.put(words.text, words.text)
+            elif name in ("like", "not_like"):
+                for one in query.examples(name):
+                    if one.box is None:
+                        whole.put(one.id, one.id)
+                    else:
+                        boxed.put((one.id, one.box), (gallery.image(one.id), one.box))
+            else:
+                (sketches if name == "sketch" else images).put(number, prepared[name])
+    _at_once(
+        [
+            (texts, encoder.texts),
+            (sketches, encoder.sketches),
+            (images, lambda photos: plain.photo_vectors(encoder, photos)),
+        ]
+    )
+    whole.vectors = dict(gallery.stored(list(whole.things))) if whole.things else {}
+    if boxed.things:
+        if gallery.parts is None:
+            raise InvalidInput("A part of a picture cannot be searched by here: nothing reads the picture.")
+        boxed.encode(gallery.parts)
+    parts = []
+    for number, query in enumerate(queries):
+        found: dict[str, tuple[Vectors, float]] = {}
+        for name in weights[number]:
+            if name in ("text", "not_text"):
+                found[name] = several([(texts.vectors[words.text], words.weight) for words in query.words(name)])
+            elif name in ("like", "not_like"):
+                of = [(whole.vectors[one.id] if one.box is None else boxed.vectors[one.id, one.box], one) for one in query.examples(name)]
+                found[name] = several([(vector, one.weight) for vector, one in of])
+            else:
+                found[name] = ((sketches if name == "sketch" else images).vectors[number], 1.0)
+        parts.append(_together(encoder, query, found, weights[number]))
+    return parts
+
+
+def _together(encoder: Encoder, query: Query, found: Mapping[str, tuple[Vectors, float]], weights: Mapping[str, float]) -> list[_Part]:
+    """The parts of one query, as they are beside each other."""
+    vectors = {name: vector for name, (vector, _) in found.items()}
+    counts = {name: -abs(weights[name] * times) if name in UNWANTED else weights[name] * times for name, (_, times) in found.items()}
+    counts = balanced(counts, query.weights)
+    if {"text", "sketch"} <= vectors.keys():
+        text = ", ".join(words.text for words in query.words("text"))
+        vectors["sketch"] = together(encoder, vectors["sketch"][np.newaxis], [text], counts)[0]
+    if (only := [name for name in vectors if name not in UNWANTED]) in (["text"], ["sketch"]):
         vectors[only[0]] = alone(encoder, only[0], vectors[only[0]])
-    return [_Part(name, vectors[name], value) for name, value in weights.items()]
+    return [_Part(name, vectors[name], counts[name]) for name in vectors]
 
 
-def _stored(collection: Collection, id: int) -> Vectors:
-    image = collection.image(id)
-    vector = collection.vectors([image.id]).get(image.id)
-    if vector is None:
-        raise NotFound(f"Image {id} has no vector yet; try again when its import is done.")
-    return vector
+def _curve(encoder: Encoder, collection: Collection, query: Query, parts: list[_Part]) -> Curve | None:
+    """What a score means for these parts. Raises InvalidInput where nobody knows and the query asks for a least relevance."""
+    known = encoder.calibration if encoder.fingerprint == collection.encoder.fingerprint else None
+    curve = known.curve([(part.name, part.vector, part.weight) for part in parts]) if known is not None else None
+    if curve is None and query.min_relevance is not None:
+        given = " and ".join(part.name for part in parts)
+        raise InvalidInput(
+            f"The encoder {encoder.name!r} cannot tell how relevant pictures are to a query of {given}: "
+            "use min_score instead of min_relevance."
+        )
+    return curve
 
 
-def _page(ranked: list[Hit], query: Query, offset: int) -> tuple[list[Hit], int | None]:
+def _hint(encoder: Encoder, query: Query, ranked: list[Hit], curve: Curve | None) -> Hint | None:
+    """Of the first page, whose hits begin with the best one there is."""
+    best = next((hit for hit in ranked if hit.image.id not in query.named), None)
+    if best is None or (curve is not None and curve.relevance(best.score) >= curve.cut):
+        return None
+    if any(not encoder.knows(words.text) for words in query.words("text")):
+        return "language"
+    return "nothing_likely" if curve is not None else None
+
+
+def _page(ranked: list[Hit], query: Query, offset: int, curve: Curve | None) -> tuple[list[Hit], int | None]:
     """The hits of this page, and the rank at which the next one starts (None: this is the last)."""
     page: list[Hit] = []
     for rank, hit in enumerate(ranked, offset):
-        if query.min_score is not None and hit.score < query.min_score:
+        if below(query, curve, hit.score):
             return page, None
-        if hit.image.id == query.like:
+        if hit.image.id in query.named:
             continue
         if len(page) == query.limit:
             return page, rank if rank + query.limit <= MAX_WINDOW else None
@@ -117,11 +332,17 @@ def _page(ranked: list[Hit], query: Query, offset: int) -> tuple[list[Hit], int 
     return page, None
 
 
-def _explained(hits: list[Hit], parts: list[_Part]) -> list[FoundHit]:
-    if not hits:
+def _explained(entries: list[Entry], parts: list[_Part], curve: Curve | None) -> list[FoundHit]:
+    if not entries:
         return []
-    rows = shares([(part.vector, part.weight) for part in parts], np.stack([hit.vector for hit in hits]))
+    rows = shares([(part.vector, part.weight) for part in parts], np.stack([entry.hit.vector for entry in entries]))
     return [
-        FoundHit(hit.image, float(hit.score), {part.name: float(share) for part, share in zip(parts, row, strict=True)})
-        for hit, row in zip(hits, rows, strict=True)
+        FoundHit(
+            entry.hit.image,
+            float(entry.hit.score),
+            {part.name: float(share) for part, share in zip(parts, row, strict=True)},
+            curve.relevance(entry.hit.score) if curve is not None else None,
+            entry.members,
+        )
+        for entry, row in zip(entries, rows, strict=True)
     ]

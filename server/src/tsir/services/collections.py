@@ -9,7 +9,7 @@ from tsir.errors import InvalidInput, NotFound, TsirError
 from tsir.jobs.store import Jobs
 from tsir.library.collection import Collection
 from tsir.library.library import Library
-from tsir.records import CollectionSummary, Swept
+from tsir.records import CollectionSummary, Removed, Swept
 
 
 def ensured(library: Library, encoders: Encoders, name: str) -> Collection:
@@ -20,9 +20,14 @@ def ensured(library: Library, encoders: Encoders, name: str) -> Collection:
         return library.create(name, encoders.main.info)[0]
 
 
-def drop(library: Library, jobs: Jobs, name: str) -> None:
-    """Delete a collection with its vectors, and cancel its jobs; the files of import folders stay."""
-    library.drop(name, also=jobs.cancel_all(name))
+def drop(library: Library, jobs: Jobs, name: str) -> Removed:
+    """Delete a collection with its vectors, and cancel its jobs; the files of import folders stay, uploads go to the trash."""
+    return library.drop(name, also=jobs.cancel_all(name))
+
+
+def rename(library: Library, jobs: Jobs, name: str, to: str) -> Collection:
+    """Call a collection, and with it its jobs, by another name. Raises InvalidInput, and Conflict when that is taken."""
+    return library.rename(name, to, also=jobs.rename_all(name, to))
 
 
 def forget(library: Library, name: str, folder: str | None) -> Swept:

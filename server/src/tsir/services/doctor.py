@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import socket
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,15 @@ from typing import Literal
 from pydantic import SecretStr
 
 from tsir.encoders import registry
-from tsir.errors import InvalidInput, TsirError
+from tsir.errors import InvalidInput, TsirError, encoder_mismatch
+from tsir.media.files import folder_trouble
+from tsir.patience import answered
+from tsir.records import EncoderInfo
 from tsir.services.opening import refuse_open
 from tsir.settings import ApiKey, Settings
 from tsir.storage.milvus.client import VectorStore
+from tsir.storage.sql.collections import Collections, Ref
+from tsir.storage.sql.copies import Copies
 from tsir.storage.sql.engine import Database
 
 MASK = "***"
@@ -65,7 +69,7 @@ def examine(settings: Settings, running: bool) -> list[Finding]:
         *(_room(name, folder) for name, folder in _folders(settings).items()),
         _tried("catalog", lambda: _catalog(settings), "Start the database, or set DATABASE_URL (or MYSQL_HOST and the like) right."),
         _tried("vectors", lambda: _vectors(settings, running), "Start Milvus, or set MILVUS_URI and MILVUS_TOKEN right."),
-        _tried("encoder", lambda: _encoder(settings), "Set MODEL, WEIGHTS and DEVICE right; `tsir weights list` shows what is there."),
+        *_encoders(settings),
         *_roots(settings),
     ]
 
@@ -140,19 +144,17 @@ def _catalog(settings: Settings) -> Finding:
         finally:
             database.close()
         return Finding("catalog", "well", f"{database.where} answers.")
-    path = Path(settings.catalog_url.partition(":///")[2]).resolve()
+    copies = Copies(settings)
+    copies.expect()
+    assert copies.catalog is not None
+    path = copies.catalog.resolve()
     if not path.exists():
         return Finding("catalog", "well", f"{path} is made at the first start.")
-    try:
-        # Read only: looking must not change what a crash left behind.
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
-            (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.Error as error:
-        answer = str(error)
-    if answer != "ok":
-        advice = "Move the file away and bring back the newest backup with `tsir restore`, then run `tsir check`."
-        return Finding("catalog", "trouble", f"{path} is damaged or locked: {answer}.", advice)
-    return Finding("catalog", "well", f"{path} is sound.")
+    if damage := copies.damage():
+        return Finding("catalog", "trouble", f"{copies.lost(f'is damaged: {damage}')}", "Run `tsir restore` as it says, then `tsir check`.")
+    kept = copies.all()
+    copied = f", last copied to {kept[-1].name}," if kept else ""
+    return Finding("catalog", "well", f"{path}{copied} is sound.")
 
 
 def _vectors(settings: Settings, running: bool) -> Finding:
@@ -194,12 +196,42 @@ def _alone(settings: Settings) -> Iterator[bool]:
         yield True
 
 
-def _encoder(settings: Settings) -> Finding:
-    encoder = registry.load_encoder(settings)
+def _encoders(settings: Settings) -> Iterator[Finding]:
+    """The encoder, and collections that are of another one."""
+    running: list[EncoderInfo] = []
+
+    def load() -> Finding:
+        encoder = registry.load_encoder(settings)
+        try:
+            running.append(encoder.info)
+            return Finding("encoder", "well", f"{encoder.name} is loaded, on {encoder.device}.")
+        finally:
+            encoder.close()
+
+    yield _tried("encoder", load, "Set MODEL, WEIGHTS and DEVICE right; `tsir weights list` shows what is there.")
+    for ref in _collections(settings):
+        if running and ref.encoder.fingerprint != running[0].fingerprint:
+            said = str(encoder_mismatch(ref.name, ref.encoder, running[0]))
+            if ref.state_shown == "reencoding":
+                yield Finding("collection", "notice", f"{ref.name!r} is being re-encoded with {running[0].name}; a running server goes on.")
+            else:
+                advice = "Until then it can be browsed and searched by its own pictures, but not by words, drawings or other pictures."
+                yield Finding("collection", "trouble", said, advice)
+
+
+def _collections(settings: Settings) -> list[Ref]:
+    """Those of the catalog; none where it cannot be asked, of which `_catalog` tells."""
+    copies = Copies(settings)
+    if copies.catalog is not None and not copies.catalog.exists():
+        return []
     try:
-        return Finding("encoder", "well", f"{encoder.name} is loaded, on {encoder.device}.")
-    finally:
-        encoder.close()
+        database = Database(settings)
+        try:
+            return Collections(database).refs("ready")
+        finally:
+            database.close()
+    except (TsirError, OSError):
+        return []
 
 
 def _roots(settings: Settings) -> list[Finding]:
@@ -208,9 +240,9 @@ def _roots(settings: Settings) -> list[Finding]:
 
 def _root(root: Path) -> Finding:
     try:
-        if not root.is_dir():
-            raise InvalidInput(f"{root} is not there" if not root.exists() else f"{root} is no folder")
-        empty = next(root.iterdir(), None) is None
+        if trouble := folder_trouble(root):
+            raise InvalidInput(f"{root} {trouble}")
+        empty = answered(root, lambda: next(root.iterdir(), None) is None)
     except (OSError, InvalidInput) as error:
         said = f"{root} cannot be read: {error.strerror or error}." if isinstance(error, OSError) else f"{error}."
         return Finding("IMAGE_ROOTS", "trouble", said, "Is a drive missing? Mount it, or take the folder out of IMAGE_ROOTS.")

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tsir.errors import Conflict, InvalidInput, StoreUnavailable
+from tsir.importing.addresses import IPAddress, is_public
 from tsir.importing.job import IMPORT
 from tsir.importing.mend import MEND
+from tsir.importing.parts.job import SHARED
 from tsir.importing.reencode import REENCODE
-from tsir.importing.urls import IPAddress, is_public
 from tsir.importing.workshop import Encoders, Tools, Workshop
 from tsir.jobs.kinds import Kinds
 from tsir.jobs.model import Job, JobFailure
@@ -21,7 +22,7 @@ from tsir.library.library import Library
 from tsir.records import Image
 from tsir.settings import Settings
 
-KINDS: Kinds[Tools] = Kinds((IMPORT, REENCODE, MEND))
+KINDS: Kinds[Tools] = Kinds((IMPORT, REENCODE, MEND, SHARED))
 """Every kind of job there is."""
 
 POLL_S = 0.25

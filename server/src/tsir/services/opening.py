@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Iterator
 
 from PIL import Image
@@ -19,6 +20,9 @@ from tsir.services.jobs import make_runner
 from tsir.settings import Settings
 
 log = logging.getLogger(__name__)
+
+OPEN = 1_000
+"""Jobs, or pictures, that are looked at at once."""
 
 STOP_S = 30.0
 """How long a command's job gets to finish its batch after Ctrl-C; what is cut off is done again."""
@@ -43,14 +47,15 @@ class Service:
     runner: JobRunner
 
     def __init__(
-        self, settings: Settings, *, encoder: Encoder | None = None, library: Library | None = None, runner: JobRunner | None = None
+        self, settings: Settings, encoders: Encoders | None = None, *, library: Library | None = None, runner: JobRunner | None = None
     ) -> None:
-        """Encoder, library and runner are made from the settings unless given; a given library is not closed."""
+        """Encoders, library and runner are made from the settings unless given; a given library is not closed."""
         self.settings = settings
-        self.encoders = Encoders(settings, encoder)
+        self.encoders = encoders or Encoders(settings)
         self._given = library
         self._opened: Library | None = library
         self._runner = runner
+        self._warmed = False
 
     def open_stores(self) -> None:
         """Open the library; jobs that a process which held it alone left running are queued again. Idempotent; raises as `Library.open`."""
@@ -64,14 +69,27 @@ class Service:
             self._runner = make_runner(self.library, self.encoders, self.settings)
         self.runner = self._runner
 
-    def load_encoder(self) -> Encoder:
-        """The encoder that MODEL names; loaded at the first call."""
-        return self.encoders.main
+    def load_encoder(self) -> None:
+        """Load the encoder that MODEL names, and warm it up in the background. Idempotent; raises as `Encoders.named`."""
+        encoder = self.encoders.main
+        if not self._warmed:
+            self._warmed = True
+            threading.Thread(target=self._warm_up, args=(encoder,), name="warm-up", daemon=True).start()
 
     def make_default_collection(self) -> None:
-        """Create the default collection for the running encoder; one of another encoder stays as it is."""
+        """Create the default collection for the running encoder; one of another encoder stays as it is.
+
+        Where others are without it, somebody renamed or dropped it: it is made again when DEFAULT_TABLE is set, or something is imported.
+        """
+        names = [collection.name for collection in self.library.handles()]
+        if names and self.settings.default_table not in names and "default_table" not in self.settings.model_fields_set:
+            return
         try:
-            self.library.create(self.settings.default_table, self.encoders.main.info)
+            if self.settings.default_table in names and self.library.stores.vectors.embedded:
+                # Loading Milvus Lite takes longer than all else: who looks at pictures need not wait for it.
+                self.library.collection(self.settings.default_table).expect(self.encoders.main.info)
+            else:
+                self.library.create(self.settings.default_table, self.encoders.main.info)
         except EncoderMismatch as error:
             log.warning("%s", error)
 
@@ -85,17 +103,39 @@ class Service:
         return lost(owed, name)
 
     def mend_all(self) -> None:
-        """The same for all collections; for the start of a server. What fails now, a check or the next start does."""
+        """The same for all collections, and for pictures that never got their vectors; for the start of a server.
+
+        What fails now, a check or the next start does.
+        """
         try:
-            for collection in self.library.handles():
-                self.mend(collection.name)
+            names = [collection.name for collection in self.library.handles()]
         except TsirError as error:
             log.warning("%s", error)
+            return
+        for name in names:
+            try:
+                if not self.mend(name):
+                    self._finish(name)
+            except TsirError as error:  # noqa: PERF203 - the others are mended
+                log.warning("%s", error)
 
-    def warm_up(self) -> None:
+    def _finish(self, name: str) -> None:
+        """Pictures that wait for their vector, with no job at work on the collection, get one: a killed process left them."""
+        if any(not job.over for job in self.jobs.list(OPEN, name)):
+            return
+        collection = self.library.collection(name)
+        self.encoders.of(collection)
+        after = 0
+        while waiting := collection.unfinished(OPEN, after):
+            after = waiting[-1].id
+            if not all(image.missing for image in waiting):
+                self.runner.submit(name, MEND, MendSpec(), once=True)
+                log.info("Pictures of %r still wait for their vectors: they are encoded now.", name)
+                return
+
+    def _warm_up(self, encoder: Encoder) -> None:
         """The first query of each kind costs more than later ones; it need not be a person's."""
         try:
-            encoder = self.encoders.main
             encoder.texts(["a photo"])
             encoder.sketches([Image.new("RGB", (64, 64), "white")])
         except Exception as error:  # closed meanwhile, perhaps; what is really wrong, the next query says

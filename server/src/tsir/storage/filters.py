@@ -10,287 +10,119 @@ are copied into the new form when a library is opened.
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import json
-import posixpath
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from datetime import datetime, timezone
-from pathlib import PurePosixPath
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
+
+import sqlalchemy as sa
 
 from tsir.errors import Conflict, InvalidInput
-from tsir.records import ImageMetadata
+from tsir.storage.columns import (
+    AREA,
+    FOLDERS,
+    FORMAT,
+    HEIGHT,
+    IMPORTED,
+    LOCATED,
+    NO_DATE,
+    SHAPE,
+    SHAPES,
+    TAKEN,
+    WEIGHT,
+    WIDTH,
+    folder_hash,
+    milliseconds,
+)
+from tsir.storage.columns import Column as Column
+from tsir.storage.columns import Facts as Facts
+from tsir.storage.conditions import CONDITION, Condition, Rows, condition
+from tsir.storage.kinds import (
+    BOX,
+    BYTES,
+    FLAG,
+    FOLDER,
+    FORMATS,
+    IDS,
+    MEGAPIXELS,
+    MISSING,
+    NEAR,
+    PIXELS,
+    TEXT,
+    TIME,
+    Unusable,
+    choice,
+)
 
-NO_DATE = -(2**62)
-"""Stands for "unknown" in the column `taken`, milliseconds since 1970 (UTC): older than any picture."""
-
-MAX_FOLDERS = 1_000
-"""Folder hashes per picture, that is about a hundred copies of it; more are not found by the folder filter."""
-
-MAX_PIXELS = 1_000_000
-"""The longest side that can be asked for."""
-
-MAX_FORMATS = 20
-MAX_FORMAT = 32
-"""Characters of a format's name in Milvus."""
+EARLIEST = datetime(1000, 1, 1, tzinfo=timezone.utc)
+"""The catalog knows no time before: MySQL has none."""
 
 Orientation = Literal["landscape", "portrait", "square"]
 Missing = Literal["false", "true", "any"]
 """Of pictures whose files are not there now: none, only these, or all alike."""
-KindName = Literal["time", "pixels", "choice", "formats", "flag", "folder"]
 
 
-class Facts(Protocol):
-    """What is known of a picture and can be kept beside its vector."""
-
-    @property
-    def metadata(self) -> ImageMetadata: ...
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Every place where it lies, absolute."""
-        ...
+def _moment(when: datetime) -> datetime:
+    """A time as the catalog has it, naive UTC."""
+    return max(when, EARLIEST).replace(tzinfo=None)
 
 
-# Columns
+def _inside(text: str) -> str:
+    """The pattern of what a person typed: with a wildcard it is one of the whole, without one of a part."""
+    return text if "*" in text or "?" in text else f"*{text}*"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Form:
-    """How Milvus holds a column: the name of its type (of pymilvus' DataType), its parameters, and its value for a picture."""
-
-    type: str
-    value: Callable[[Facts], object]
-    params: Mapping[str, int | str] = field(default_factory=dict)
+def _boxed(rows: Rows, box: tuple[float, float, float, float]) -> sa.ColumnElement[bool]:
+    south, west, north, east = box
+    latitude, longitude = rows.images.latitude, rows.images.longitude
+    sides = (longitude >= west, longitude <= east)
+    return sa.and_(latitude >= south, latitude <= north, sa.or_(*sides) if west > east else sa.and_(*sides))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Column:
-    """What Milvus keeps beside the vectors under one name. Its form never changes: another form is another name."""
-
-    name: str
-    form: Form
-    embedded: Form | None = None
-    """Its form in Milvus Lite, where that is another."""
-    since: int = 1
-    """The schema's version that brought it."""
-
-    def of(self, embedded: bool) -> Form:
-        return self.embedded or self.form if embedded else self.form
-
-
-def milliseconds(when: datetime | None) -> int:
-    """Milliseconds since 1970 (UTC); a naive time is UTC."""
-    if when is None:
-        return NO_DATE
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=timezone.utc)
-    return round(when.timestamp() * 1000)
-
-
-def folder_hash(folder: str) -> int:
-    """63 bits of the folder's path: Milvus compares numbers faster than long strings, and nothing needs escaping in an expression."""
-    path = folder.rstrip("/") or "/"
-    return int.from_bytes(hashlib.sha256(path.encode()).digest()[:8], "big") >> 1
-
-
-def folder_hashes(paths: Sequence[str]) -> list[int]:
-    """Hashes of all folders above the given files, ascending."""
-    above = {value for folder in {posixpath.dirname(path) for path in paths} for value in _chain(folder)}
-    return sorted(above)[:MAX_FOLDERS]
-
-
-@functools.lru_cache(4096)
-def _chain(folder: str) -> tuple[int, ...]:
-    """Hashes of a folder and of all above it."""
-    path = PurePosixPath(folder)
-    return tuple(folder_hash(str(part)) for part in (path, *path.parents))
-
-
-def _shape(facts: Facts) -> int:
-    width, height = facts.metadata.width, facts.metadata.height
-    return (width > height) - (width < height)
-
-
-SHAPES = {"landscape": 1, "square": 0, "portrait": -1}
-
-TAKEN = Column("taken", Form("INT64", lambda facts: milliseconds(facts.metadata.taken_at)))
-WIDTH = Column("width", Form("INT64", lambda facts: facts.metadata.width))
-HEIGHT = Column("height", Form("INT64", lambda facts: facts.metadata.height))
-SHAPE = Column("shape", Form("INT64", _shape))
-FORMAT = Column("format", Form("VARCHAR", lambda facts: facts.metadata.format[:MAX_FORMAT], {"max_length": MAX_FORMAT}))
-LOCATED = Column("located", Form("BOOL", lambda facts: facts.metadata.located))
-FOLDERS = Column(
-    "folders",
-    Form("ARRAY", lambda facts: folder_hashes(facts.paths), {"element_type": "INT64", "max_capacity": MAX_FOLDERS}),
-    # Milvus Lite evaluates array_contains in Python over whole rows (80 us each), LIKE on a string in native code.
-    embedded=Form("VARCHAR", lambda facts: "".join(f"|{value:016x}" for value in folder_hashes(facts.paths)), {"max_length": 65_535}),
-)
-
-
-# Values
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Kind:
-    """A type of value: how it is read, and how it is described to people and programs."""
-
-    name: KindName
-    """What a client draws for it."""
-    expected: str
-    """Ends the sentence "it must be ..."."""
-    read: Callable[[Any], Any]
-    """The value of JSON or of Python, checked, as Python has it. Raises ValueError."""
-    schema: Mapping[str, Any]
-    """Its JSON Schema."""
-    choices: Mapping[str, str] = field(default_factory=dict)
-    """Values to choose from, with the words for each; empty: any."""
-
-
-class _Unusable(ValueError):
-    """A wrong value of which there is more to say than what is expected."""
-
-
-def _time(value: Any) -> datetime:
-    if isinstance(value, str):
-        # Python 3.10 knows no "Z".
-        value = datetime.fromisoformat(value[:-1] + "+00:00" if value[-1:] in ("Z", "z") else value)
-    if not isinstance(value, datetime):
-        raise ValueError
-    return (value if value.tzinfo else value.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
-
-
-def _pixels(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_PIXELS:
-        raise ValueError
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError
-    return value
-
-
-def _formats(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, (list, tuple)) or len(value) > MAX_FORMATS:
-        raise ValueError
-    if not all(isinstance(name, str) and re.fullmatch("[A-Za-z0-9]{1,19}", name) for name in value):
-        raise ValueError
-    return tuple(name.upper() for name in value)
-
-
-def _folder(value: Any) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= 4096 or "\0" in value:
-        raise ValueError
-    if any("\ud800" <= char <= "\udfff" for char in value):
-        raise _Unusable(f"The folder {value!r} is not valid Unicode.")
-    if not value.startswith("/"):
-        raise _Unusable(f"The folder {value!r} is not absolute.")
-    return value
-
-
-def choice(choices: Mapping[str, str]) -> Kind:
-    """One of some words; `choices` has the wording of each for people."""
-
-    def read(value: Any) -> str:
-        if not isinstance(value, str) or value not in choices:
-            raise ValueError
-        return value
-
-    *most, last = (f'"{name}"' for name in choices)
-    return Kind("choice", f"{', '.join(most)} or {last}", read, {"type": "string", "enum": list(choices)}, choices)
-
-
-def _missing(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if not isinstance(value, str) or value not in MISSING_WORDS:
-        raise ValueError
-    return value
-
-
-MISSING_WORDS = {"false": "Hidden", "any": "Shown, too", "true": "Only these"}
-MISSING = Kind(
-    "choice",
-    'true, false or "any"',
-    _missing,
-    {"anyOf": [{"type": "boolean"}, {"type": "string", "enum": list(MISSING_WORDS)}]},
-    MISSING_WORDS,
-)
-TIME = Kind("time", "a time such as 2024-06-01 or 2024-06-01T12:00:00Z", _time, {"type": "string", "examples": ["2024-06-01T12:00:00Z"]})
-PIXELS = Kind("pixels", f"a number of pixels between 0 and {MAX_PIXELS}", _pixels, {"type": "integer", "minimum": 0, "maximum": MAX_PIXELS})
-FLAG = Kind("flag", "true or false", _flag, {"type": "boolean"})
-FORMATS = Kind(
-    "formats",
-    'a list of names such as ["JPEG", "PNG"]',
-    _formats,
-    {"type": "array", "items": {"type": "string"}, "maxItems": MAX_FORMATS},
-)
-FOLDER = Kind("folder", "the path of a folder", _folder, {"type": "string", "minLength": 1, "maxLength": 4096})
-
-
-# Conditions
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Condition:
-    """All about one field of `Filter`, but for its name."""
-
-    column: Column | None
-    """None: the catalog's rows decide, not Milvus."""
-    kind: Kind
-    label: str
-    """A few words for people."""
-    help: str
-    """A sentence for the API's documentation."""
-    expression: Callable[[Any], str]
-    """A checked value -> Milvus' language. User strings are hashed or checked, never pasted."""
-    embedded: Callable[[Any], str] | None = None
-    """The same for Milvus Lite, where that is another."""
-
-
-def condition(
-    column: Column | None,
-    kind: Kind,
-    label: str,
-    help: str,
-    expression: Callable[[Any], str],
-    *,
-    embedded: Callable[[Any], str] | None = None,
-    default: object = None,
-) -> Any:
-    """A field of `Filter`: see `Condition`. `default` asks nothing."""
-    return field(default=default, metadata={_CONDITION: Condition(column, kind, label, help, expression, embedded)})
-
-
-_CONDITION = "condition"
+def _area(megapixels: float) -> float:
+    return round(megapixels * 1e6, 3)
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Conditions on pictures, all of which must hold; None (and no formats) asks nothing. Milvus applies them during the search."""
+    """Conditions on pictures, all of which must hold; None (and an empty list of formats or ids) asks nothing.
+
+    Milvus applies during the search those that it can; for the others the catalog says which pictures are meant.
+    """
 
     taken_after: datetime | None = condition(
         TAKEN,
         TIME,
         "Taken from",
-        "Not before this time (inclusive); UTC unless it names a zone. Pictures without a date never match a date condition.",
-        lambda when: f"taken >= {milliseconds(when)}",
+        "Not before this time by the camera's own clock (inclusive). Pictures without a date never match a date condition.",
+        lambda when: f"taken >= {max(milliseconds(when), NO_DATE + 1)}",
+        lambda rows, when: rows.images.taken_at >= _moment(when),
     )
     taken_before: datetime | None = condition(
         TAKEN,
         TIME,
         "Taken before",
-        "Before this time (exclusive); UTC unless it names a zone.",
+        "Before this time by the camera's own clock (exclusive).",
         lambda when: f"taken < {milliseconds(when)} and taken > {NO_DATE}",
+        lambda rows, when: rows.images.taken_at < _moment(when),
     )
-    min_width: int | None = condition(WIDTH, PIXELS, "Width at least", "At least so many pixels wide.", lambda pixels: f"width >= {pixels}")
+    min_width: int | None = condition(
+        WIDTH,
+        PIXELS,
+        "Width at least",
+        "At least so many pixels wide.",
+        lambda pixels: f"width >= {pixels}",
+        lambda rows, pixels: rows.images.width >= pixels,
+    )
     min_height: int | None = condition(
-        HEIGHT, PIXELS, "Height at least", "At least so many pixels high.", lambda pixels: f"height >= {pixels}"
+        HEIGHT,
+        PIXELS,
+        "Height at least",
+        "At least so many pixels high.",
+        lambda pixels: f"height >= {pixels}",
+        lambda rows, pixels: rows.images.height >= pixels,
     )
     orientation: Orientation | None = condition(
         SHAPE,
@@ -298,6 +130,11 @@ class Filter:
         "Shape",
         "Wider than high, higher than wide, or square.",
         lambda name: f"shape == {SHAPES[name]}",
+        lambda rows, name: {
+            "landscape": rows.images.width > rows.images.height,
+            "portrait": rows.images.width < rows.images.height,
+            "square": rows.images.width == rows.images.height,
+        }[name],
     )
     formats: tuple[str, ...] = condition(
         FORMAT,
@@ -305,6 +142,7 @@ class Filter:
         "Type",
         "Of any of these formats, in upper or lower case; empty: of all.",
         lambda names: "format in [" + ", ".join(f'"{name}"' for name in sorted(set(names))) + "]",
+        lambda rows, names: rows.images.format.in_(sorted(set(names))),
         default=(),
     )
     has_location: bool | None = condition(
@@ -313,6 +151,7 @@ class Filter:
         "Has a location",
         "Whether the picture says where it was taken.",
         lambda known: f"located == {'true' if known else 'false'}",
+        lambda rows, known: sa.and_(rows.images.latitude.is_not(None), rows.images.longitude.is_not(None)) == known,
     )
     folder: str | None = condition(
         FOLDERS,
@@ -320,7 +159,121 @@ class Filter:
         "In the folder",
         "Absolute; pictures that lie in it or in a folder below it.",
         lambda path: f"array_contains(folders, {folder_hash(path)})",
+        lambda rows, path: rows.below(path),
         embedded=lambda path: f'folders like "%|{folder_hash(path):016x}%"',
+    )
+    name: str | None = condition(
+        None,
+        TEXT,
+        "File name",
+        "Part of the file's name, or with * (anything) or ? (a character) a pattern of the whole name; upper and lower case are the same.",
+        None,
+        lambda rows, text: rows.named(_inside(text)),
+    )
+    path: str | None = condition(
+        None,
+        TEXT,
+        "Path",
+        "A pattern of the whole path, such as /photos/*/best/*.jpg: * is anything, also across folders, ? one character; without these "
+        "a part of the path. Upper and lower case differ.",
+        None,
+        lambda rows, text: rows.at(_inside(text)),
+    )
+    camera: str | None = condition(
+        None,
+        TEXT,
+        "Camera",
+        "Part of the camera's name, or with * or ? a pattern of the whole name; upper and lower case are the same.",
+        None,
+        lambda rows, text: rows.shot_with(_inside(text)),
+    )
+    imported_after: datetime | None = condition(
+        IMPORTED,
+        TIME,
+        "Imported from",
+        "Came into the collection not before this time (inclusive); UTC unless it names a zone.",
+        lambda when: f"imported >= {milliseconds(when)}",
+        lambda rows, when: rows.images.created_at >= _moment(when),
+    )
+    imported_before: datetime | None = condition(
+        IMPORTED,
+        TIME,
+        "Imported before",
+        "Came into the collection before this time (exclusive); UTC unless it names a zone.",
+        lambda when: f"imported < {milliseconds(when)}",
+        lambda rows, when: rows.images.created_at < _moment(when),
+    )
+    near: tuple[float, float, float] | None = condition(
+        None,
+        NEAR,
+        "Taken near",
+        "A point and how far from it, in kilometres (10 when not given): latitude,longitude,km.",
+        None,
+        lambda rows, place: rows.within(*place),
+    )
+    box: tuple[float, float, float, float] | None = condition(
+        None,
+        BOX,
+        "Taken within",
+        "Between these degrees: south,west,north,east; west may be greater than east, across the date line.",
+        None,
+        _boxed,
+    )
+    max_width: int | None = condition(
+        WIDTH,
+        PIXELS,
+        "Width at most",
+        "At most so many pixels wide.",
+        lambda pixels: f"width <= {pixels}",
+        lambda rows, pixels: rows.images.width <= pixels,
+    )
+    max_height: int | None = condition(
+        HEIGHT,
+        PIXELS,
+        "Height at most",
+        "At most so many pixels high.",
+        lambda pixels: f"height <= {pixels}",
+        lambda rows, pixels: rows.images.height <= pixels,
+    )
+    min_megapixels: float | None = condition(
+        AREA,
+        MEGAPIXELS,
+        "Megapixels at least",
+        "At least so many million pixels.",
+        lambda megapixels: f"area >= {math.ceil(_area(megapixels))}",
+        lambda rows, megapixels: rows.images.width * rows.images.height >= math.ceil(_area(megapixels)),
+    )
+    max_megapixels: float | None = condition(
+        AREA,
+        MEGAPIXELS,
+        "Megapixels at most",
+        "At most so many million pixels.",
+        lambda megapixels: f"area <= {math.floor(_area(megapixels))}",
+        lambda rows, megapixels: rows.images.width * rows.images.height <= math.floor(_area(megapixels)),
+    )
+    min_bytes: int | None = condition(
+        WEIGHT,
+        BYTES,
+        "Bytes at least",
+        "The file has at least so many bytes.",
+        lambda size: f"bytes >= {size}",
+        lambda rows, size: rows.images.bytes >= size,
+    )
+    max_bytes: int | None = condition(
+        WEIGHT,
+        BYTES,
+        "Bytes at most",
+        "The file has at most so many bytes.",
+        lambda size: f"bytes <= {size}",
+        lambda rows, size: rows.images.bytes <= size,
+    )
+    ids: tuple[int, ...] | None = condition(
+        None,
+        IDS,
+        "These pictures",
+        "Only pictures with one of these ids; an empty list: none.",
+        lambda ids: f"id in {sorted(set(ids))}",
+        lambda rows, ids: rows.images.id.in_(sorted(set(ids))),
     )
     missing: Missing | bool | None = condition(
         None,
@@ -328,7 +281,7 @@ class Filter:
         "Missing pictures",
         "Pictures whose files are not there now, on a drive that is away perhaps: hidden (false, also when nothing is said), shown like "
         'all others ("any"), or alone (true).',
-        lambda _: "",
+        None,
     )
 
 
@@ -337,7 +290,7 @@ class Filter:
 
 def conditions(table: type[Filter] = Filter) -> Mapping[str, Condition]:
     """All conditions by name."""
-    return {item.name: item.metadata[_CONDITION] for item in fields(table)}
+    return {item.name: item.metadata[CONDITION] for item in fields(table)}
 
 
 def columns(table: type[Filter] = Filter) -> tuple[Column, ...]:
@@ -356,27 +309,66 @@ def parse(values: Mapping[str, object], table: type[Filter] = Filter) -> Filter:
 def expression(filter: Filter | None, embedded: bool, version: int | None = None) -> str:
     """The filter in Milvus' language; empty when it lets everything through.
 
-    `version` is that of the collection's schema; None: the newest. Raises InvalidInput for values that cannot hold, and Conflict when the
-    collection is too old for a condition.
+    `version` is that of the collection's schema; None: the newest. What Milvus cannot say is left out: see `beyond`. Raises InvalidInput
+    for values that cannot hold, and Conflict when the collection is too old for a condition of which the catalog knows nothing either.
     """
-    return " and ".join(_expressions(filter, embedded, version)) if filter is not None else ""
+    return " and ".join(
+        (asked.embedded or asked.expression if embedded else asked.expression)(value)
+        for name, asked, value in _asked(filter)
+        if asked.expression is not None and not _young(name, asked, version)
+    )
 
 
-def _expressions(filter: Filter, embedded: bool, version: int | None) -> Iterator[str]:
+def by_catalog(filter: Filter | None) -> bool:
+    """Whether the catalog can evaluate all of it."""
+    return all(asked.rows is not None or asked.expression is None for _, asked, _ in _asked(filter))
+
+
+def beyond(filter: Filter | None, version: int | None = None, *, whole: bool = False) -> Filter | None:
+    """The conditions that Milvus cannot evaluate in a collection of this version, and the catalog can; None when there is none.
+
+    `whole`: all that the catalog can.
+    """
+    left = {
+        name: value
+        for name, asked, value in _asked(filter)
+        if asked.rows is not None and (whole or asked.expression is None or _young(name, asked, version))
+    }
+    return type(filter)(**left) if filter is not None and left else None
+
+
+def rows(filter: Filter | None, of: Rows) -> list[sa.ColumnElement[bool]]:
+    """The filter in SQL, without `missing`; all of these must hold. Raises InvalidInput for values that cannot hold."""
+    return [asked.rows(of, value) for _, asked, value in _asked(filter) if asked.rows is not None]
+
+
+def key(filter: Filter | None) -> str:
+    """The same text for filters that ask the same, another for others."""
+    return repr([(name, value) for name, _, value in _asked(filter)])
+
+
+def _asked(filter: Filter | None) -> Iterator[tuple[str, Condition, Any]]:
+    """The conditions that ask something, with their names and checked values."""
+    if filter is None:
+        return
     for name, asked in conditions(type(filter)).items():
         value = getattr(filter, name)
-        if value is None or value == ():
+        if value is None or (value == () and name == "formats"):
             continue
-        value = _checked(name, asked, value)
-        if asked.column is None:
-            continue
-        if version is not None and asked.column.since > version:
-            raise Conflict(
-                f"This collection is being prepared for {name}: its vectors are copied into a newer form, and nothing needs to be encoded. "
-                f"Ask again in a few minutes, or without {name}.",
-                retry_after=60,
-            )
-        yield (asked.embedded or asked.expression if embedded else asked.expression)(value)
+        yield name, asked, _checked(name, asked, value)
+
+
+def _young(name: str, asked: Condition, version: int | None) -> bool:
+    """Whether the condition needs a newer collection than one of this version, so that the catalog is asked. Raises Conflict."""
+    if version is None or asked.column is None or asked.column.since <= version:
+        return False
+    if asked.rows is None:
+        raise Conflict(
+            f"This collection is being prepared for {name}: its vectors are copied into a newer form, and nothing needs to be encoded. "
+            f"Ask again in a few minutes, or without {name}.",
+            retry_after=60,
+        )
+    return True
 
 
 def missing(filter: Filter | None) -> Missing:
@@ -390,7 +382,7 @@ def missing(filter: Filter | None) -> Missing:
 def _checked(name: str, condition: Condition, value: object) -> Any:
     try:
         return condition.kind.read(value)
-    except _Unusable as error:
+    except Unusable as error:
         raise InvalidInput(str(error)) from None
     except (ValueError, OverflowError):
         raise InvalidInput(f"filter: {name} is {shown(value)}; it must be {condition.kind.expected}.") from None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
@@ -16,6 +17,18 @@ from tsir.encoders.lite import preprocess
 from tsir.training import cache, data, drawings, efficientnet
 from tsir.training.augment import photo_view, sketch_view
 from tsir.training.loop import Config, save_whole
+
+
+def cropped(drawing: Image.Image) -> Image.Image:
+    """A drawing as the towers see it that know only crops: RGB, all channels alike."""
+    return preprocess.prepare_sketch(drawing).getchannel("R").convert("RGB")
+
+
+def trust(sample: data.Sample) -> NDArray[np.float64]:
+    """How far each caption of a photo is to be believed: people's 1, a captioner's 0.8, those rebuilt from questions and answers 0.5."""
+    count = len(sample.meta["captions"])
+    human, machine = sample.meta.get("human", count), sample.meta.get("machine", 0)
+    return np.repeat([1.0, 0.8, 0.5], [human, machine, count - human - machine])
 
 
 class Corpus:
@@ -29,10 +42,17 @@ class Corpus:
         self.photos = data.read_samples(self.root / "sketch-photo" / "photos.tar")
         self.plain = data.read_samples(self.root / "coco-unlabelled")
         self.sketches = data.read_samples(self.root / "sketch-photo" / "sketches.tar")
-        self.drawings = data.read_drawings(self.root / "quickdraw" / "drawings.ndjson.gz")
+        captioned = [data.read_samples(self.root / "coco-captions" / f"{source}.tar") for source in ("human", "machine", "rebuilt")]
+        self.coco = list({sample.key: sample for samples in reversed(captioned) for sample in samples}.values())
+        self.drawings = [drawing for path in sorted((self.root / "quickdraw").glob("*.gz")) for drawing in data.read_drawings(path)]
         self.emoji = data.read_emoji()
         self.classes = sorted({sample.meta["class"] for sample in self.photos})
         self.photo_class = np.array([self.classes.index(sample.meta["class"]) for sample in self.photos])
+
+    @property
+    def scenery(self) -> list[data.Sample]:
+        """Photos of scenes, each once, however many of the sources have it."""
+        return list({sample.key: sample for sample in (*self.flickr, *self.plain, *self.coco)}.values())
 
     @property
     def taught_emoji(self) -> list[int]:
@@ -67,7 +87,7 @@ class Corpus:
                 views = [sketch_view(self.sketches[i].picture().convert("L"), rng) for i in rng.integers(0, len(self.sketches), 32)]
                 chosen = rng.integers(0, len(self.drawings), 16)
                 views += [sketch_view(drawings.drawing_view(self.drawings[i], rng), rng) for i in chosen]
-                pixels = np.stack([np.asarray(preprocess.prepare_sketch(view)) for view in views])
+                pixels = np.stack([np.asarray(cropped(view)) for view in views])
                 net((torch.from_numpy(pixels).permute(0, 3, 1, 2).float() - 127.0) / 128.0)
         self.work.mkdir(parents=True, exist_ok=True)
         save_whole(path, net.state_dict())
@@ -110,7 +130,7 @@ class Corpus:
                 image = self.sketches[i].picture().convert("L")
             else:
                 image = drawings.drawing_view(self.drawings[i], rng) if view else drawings.render(self.drawings[i].strokes)
-            return preprocess.prepare_sketch(sketch_view(image, rng) if view else image)
+            return cropped(sketch_view(image, rng) if view else image)
 
         tag = f"ad{self.config['sketch']['cut']}"
         count = len(self.sketches if name == "sk" else self.drawings)

@@ -51,7 +51,7 @@ def thing(name: str) -> str:
 
 def _ink(image: Image.Image) -> NDArray[np.uint8]:
     """How dark each pixel of a prepared drawing is: uint8 [side, side]."""
-    return 255 - np.asarray(preprocess.prepare_sketch(image).convert("L"))
+    return 255 - np.asarray(preprocess.prepare_sketch(image).getchannel("R"))
 
 
 def _drawing_ink(drawing: data.Drawing, view: int, seed: Sequence[int]) -> NDArray[np.uint8]:
@@ -304,8 +304,3 @@ class Drawing(Stage):
             named[position, np.unique(self.of_caption[self.naming[int(labels[row])]])] = 1.0
         logs = (scales[4] * drawing).log_softmax(1)
         return loss + weight["scenes"] * -(named / named.sum(1, keepdim=True) * logs).sum(1).mean()
-
-    def measure(self) -> str:
-        return self.probe(self) if self.probe else ""
-
-    probe: Callable[[Drawing], str] | None = None

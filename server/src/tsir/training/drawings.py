@@ -88,7 +88,7 @@ def _trace(edges: NDArray[np.bool_], shortest: int) -> list[NDArray[np.float64]]
     return strokes
 
 
-def _simplified(points: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
+def simplified(points: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
     """Douglas-Peucker: fewer points, none further than ``tolerance`` px from the line."""
     if len(points) < 3:
         return points
@@ -99,7 +99,7 @@ def _simplified(points: NDArray[np.float64], tolerance: float) -> NDArray[np.flo
     furthest = int(distance.argmax())
     if distance[furthest] <= tolerance:
         return points[[0, -1]]
-    return np.concatenate([_simplified(points[: furthest + 1], tolerance)[:-1], _simplified(points[furthest:], tolerance)])
+    return np.concatenate([simplified(points[: furthest + 1], tolerance)[:-1], simplified(points[furthest:], tolerance)])
 
 
 def synthetic_sketch(photo: Image.Image, rng: np.random.Generator, side: int = 224) -> Image.Image:
@@ -130,7 +130,7 @@ def synthetic_sketch(photo: Image.Image, rng: np.random.Generator, side: int = 2
         for piece in pieces:
             if len(piece) < 2:
                 continue
-            line = _simplified(piece, rng.uniform(0.5, 2.0))
+            line = simplified(piece, rng.uniform(0.5, 2.0))
             waves = np.sin(line[:, ::-1] * (2 * np.pi / work) + phase[:2]) + 0.5 * np.sin(line * (4 * np.pi / work) + phase[2:])
             line = (line + swing * waves + rng.normal(0, 0.008 * work, 2)) * (side / work)
             drawn.append((line[:, 0].tolist(), line[:, 1].tolist()))

@@ -27,8 +27,8 @@ from tsir.encoders.base import Encoder, Vectors, unit
 from tsir.encoders.lite import load
 from tsir.errors import InvalidInput
 from tsir.training import drawings
-from tsir.training.corpus import Corpus
-from tsir.training.export import replace_graph, whole_manifest, write_manifest
+from tsir.training.corpus import Corpus, trust
+from tsir.training.export import replace_graph, small, whole_manifest, write_manifest
 from tsir.training.towers import DIM, WORDS
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,8 @@ def banks(corpus: Corpus, encoder: Encoder, options: dict[str, Any], how: dict[s
     rng = np.random.default_rng([corpus.seed, 5])
     chosen = rng.permutation(len(corpus.flickr))[: options["captions"]]
     texts = [str(rng.choice(corpus.flickr[row].meta["captions"])) for row in chosen]
+    spoken_of = [(sample.meta["captions"], np.flatnonzero(trust(sample) > 0.5)) for sample in corpus.coco]
+    texts += [captions[rng.choice(good)] for captions, good in spoken_of if len(good)]  # those that were rebuilt are clumsy
     names = [corpus.emoji[row][1] for row in corpus.taught_emoji]
     texts += [names[row] for row in rng.permutation(len(names))[: options["names"]]]
     drawn: list[Image.Image] = [sample.picture() for sample in corpus.sketches[:: options["every_sketch"]]]
@@ -63,19 +65,12 @@ def banks(corpus: Corpus, encoder: Encoder, options: dict[str, Any], how: dict[s
     return unit(spoken[:, :WORDS]), both(shown[:, :WORDS], shown[:, WORDS : WORDS + SHAPES], lengths)
 
 
-def _small(ops: Any, rows: Vectors) -> Any:
-    """A constant [n, d] kept in int8 with a scale a row."""
-    scale = np.abs(rows).max(axis=1, keepdims=True) / 127.0
-    whole = ops.constant(np.round(rows / scale).astype(np.int8))
-    return ops.multiply(ops.convert(whole, "f32"), ops.constant(scale.astype(np.float32)))
-
-
 def photo_graph(model: Any, texts: Vectors, shown: Vectors, options: dict[str, Any], sample: Vectors, share: float, rest: float) -> None:
     """Put the two coordinates into the photo tower's graph. ``sample``: vectors of photos as they are now, for the mean crowding."""
     import openvino.opset13 as ops
 
     def crowd(parts: Any, bank: Vectors, sharpness: float, mean: float, factor: float) -> Any:
-        scores = ops.matmul(parts, _small(ops, bank), False, True)
+        scores = ops.matmul(parts, small(ops, bank), False, True)
         peak = ops.reduce_max(scores, ops.constant([1]), True)
         spread = ops.log(ops.reduce_mean(ops.exp(ops.multiply(ops.subtract(scores, peak), np.float32(sharpness))), ops.constant([1]), True))
         value = ops.subtract(ops.add(ops.divide(spread, np.float32(sharpness)), peak), np.float32(mean))

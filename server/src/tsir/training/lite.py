@@ -1,5 +1,5 @@
 # mypy: disable-error-code="misc, no-any-return, no-untyped-call"
-"""The recipe of the lite model: captions and words, sketches, joining, export, wording, drawing, hubs, things.
+"""The recipe of the lite model: captions and words, sketches, export, wording, drawing, hubs, things, places.
 
 The lower two thirds of the trunks stay as they were pretrained; their output is cached (``cache.py``), several random views of
 each picture.
@@ -7,12 +7,12 @@ Everything above is trained on it:
 
 * ``captions``: the photo tower's `words` branch and the text tower, on captions, emoji names and pseudo-labels.
 * ``sketches``: the photo tower's `shapes` branch and the sketch tower, on pairs of photo and sketch, classes and QuickDraw.
-* ``joining``: the sketch tower's `words` head, so that a drawing is also found by what it is.
-* ``export``: int8 graphs.
+* ``export``: int8 graphs of photos and texts.
 * ``wording``: the text tower once more, against the finished photo graph (``wording.py``).
-* ``drawing``: two towers for drawings, trained against those graphs (``drawing.py``), in place of the one that helped to train them.
+* ``drawing``: two towers for drawings, trained against those graphs (``drawing.py``).
 * ``hubs``: photos that lie near too many queries are held back (``hubs.py``).
 * ``things``: a drawing is pulled towards the photos of the things that it resembles (``things.py``).
+* ``places``: vectors also say where in a photo, or on a canvas, things are (``places.py``).
 
 The first two need nothing of each other and may run at the same time (``stages=[captions]`` and ``stages=[sketches]``).
 """
@@ -22,8 +22,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
-import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,30 +32,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tsir.encoders.base import Encoder
 from tsir.encoders.lite import load, preprocess
 from tsir.errors import InvalidInput
-from tsir.training import cache, data, hubs, minilm, things, words
+from tsir.training import cache, data, hubs, minilm, places, things, words
 from tsir.training.corpus import Corpus
-from tsir.training.drawing import Drawing
+from tsir.training.drawing import Drawing, mentions, thing
 from tsir.training.export import converted_text, export, export_drawings, read_manifest, replace_graph, whole_manifest, write_manifest
 from tsir.training.imported import text_tower
-from tsir.training.loop import Config, Stage, learning_rate, processes, save_whole, train
+from tsir.training.loop import Config, Stage, processes, train
 from tsir.training.losses import contrastive, soft_labels
-from tsir.training.tokens import TEMPLATES, Tokens, text_vectors
-from tsir.training.towers import SHAPES, WORDS, Branch, DrawingTower, Head, LiteModel, PhotoTower, SketchTower, TextTower
-from tsir.training.wording import Wording
+from tsir.training.tokens import TEMPLATES, Tokens
+from tsir.training.towers import SHAPES, WORDS, Branch, DrawingTower, PhotoTower, TextTower
+from tsir.training.wording import Heads, Wording, blend
 
 log = logging.getLogger(__name__)
-
-
-def branch_vectors(branch: Branch, maps: NDArray[np.float16]) -> Tensor:
-    """Unit float32 [n, outputs] of cached maps, without gradient."""
-    rows = []
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        for start in range(0, len(maps), 64):
-            batch = torch.from_numpy(maps[start : start + 64].astype(np.float32))
-            rows.append(branch(batch.contiguous(memory_format=torch.channels_last)).float())
-    return torch.cat(rows)
 
 
 def _maps(views: Sequence[cache.Features], rows: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
@@ -178,23 +168,6 @@ class Captions(_Frozen):
         by_class = F.cross_entropy(label_scale * classed @ self.text.words(*own).T, torch.from_numpy(own_class))
         return loss + weight["classes"] * by_class
 
-    def measure(self) -> str:
-        return self.probe(self) if self.probe else ""
-
-    probe: Callable[[Captions], str] | None = None
-
-
-def mentions(words_drawn: Sequence[str], captions: Sequence[Sequence[str]]) -> dict[str, NDArray[np.int64]]:
-    """Word -> the photos of which a caption names it (singular or with an s)."""
-    found = {}
-    lowered = [" | ".join(texts).lower() for texts in captions]
-    for word in words_drawn:
-        pattern = re.compile(rf"\b{re.escape(word.lower().removeprefix('the '))}(s|es)?\b")
-        rows = [row for row, text in enumerate(lowered) if pattern.search(text)]
-        if rows:
-            found[word] = np.array(rows)
-    return found
-
 
 class Sketches(_Frozen):
     """`shapes` branch and sketch tower: which photo was drawn, what was drawn, and QuickDraw's words in Flickr's photos."""
@@ -209,24 +182,24 @@ class Sketches(_Frozen):
         views = options["views"]
         self.views = {name: corpus.photo_views(name, views[name]) for name in ("sp", "fl")}
         self.sketch_views = {name: corpus.sketch_views(name, views[name]) for name in ("sk", "qd")}
-        words_drawn = sorted({drawing.word for drawing in corpus.drawings})
         # one list of things for sketches, drawings and photos: QuickDraw's "cat" is Sketchy's "cat"
-        self.things = sorted({name.replace("_", " ") for name in corpus.classes} | {word.lower() for word in words_drawn})
-        index = {thing: row for row, thing in enumerate(self.things)}
-        self.photo_thing = np.array([index[corpus.classes[row].replace("_", " ")] for row in corpus.photo_class])
-        self.sketch_thing = np.array([index[sample.meta["class"].replace("_", " ")] for sample in corpus.sketches])
-        self.drawing_thing = np.array([index[drawing.word.lower()] for drawing in corpus.drawings])
+        quick, classes = [thing(drawing.word) for drawing in corpus.drawings], [thing(name) for name in corpus.classes]
+        self.things = sorted({*quick, *classes})
+        index = {name: row for row, name in enumerate(self.things)}
+        self.photo_thing = np.array([index[classes[row]] for row in corpus.photo_class])
+        self.sketch_thing = np.array([index[thing(sample.meta["class"])] for sample in corpus.sketches])
+        self.drawing_thing = np.array([index[name] for name in quick])
         place = {sample.key: row for row, sample in enumerate(corpus.photos)}
         self.drawn_from = np.array([place.get(sample.meta.get("photo") or "", -1) for sample in corpus.sketches])
-        self.of_thing = {thing: np.flatnonzero(self.photo_thing == thing) for thing in set(self.photo_thing)}
+        self.of_thing = {row: np.flatnonzero(self.photo_thing == row) for row in set(self.photo_thing)}
         # classes with 700 sketches beside classes with 25: draw by the root of the size
         size = np.bincount(self.sketch_thing, minlength=len(self.things))[self.sketch_thing]
         self.chance = 1.0 / np.sqrt(size)
         self.chance /= self.chance.sum()
-        named = mentions(words_drawn, [sample.meta["captions"] for sample in corpus.flickr])
-        self.named = {index[word.lower()]: rows for word, rows in named.items()}
-        self.named_sets = {thing: set(rows.tolist()) for thing, rows in self.named.items()}
-        self.named_drawings = np.flatnonzero([thing in self.named for thing in self.drawing_thing])
+        captions = [caption for sample in corpus.flickr for caption in sample.meta["captions"]]
+        photo_of = np.repeat(np.arange(len(corpus.flickr)), [len(sample.meta["captions"]) for sample in corpus.flickr])
+        self.named = {index[name]: np.unique(photo_of[rows]) for name, rows in mentions(sorted(set(quick)), captions).items()}
+        self.named_drawings = np.flatnonzero(np.isin(self.drawing_thing, list(self.named)))
         self.prototypes = nn.Parameter(torch.randn(len(self.things), SHAPES) * 0.06)
         self.scale, self.class_scale = (nn.Parameter(torch.tensor(math.log(16.0))) for _ in range(2))
 
@@ -263,87 +236,8 @@ class Sketches(_Frozen):
         all_things = torch.cat([things, torch.from_numpy(self.drawing_thing[quick])])
         loss = loss + weight["names"] * F.cross_entropy(class_scale * sketches @ prototypes.T, all_things, label_smoothing=0.05)
         loss = loss + weight["names"] * F.cross_entropy(class_scale * objects @ prototypes.T, things, label_smoothing=0.05)
-        drawn_things = self.drawing_thing[scenes_of]
-        named = np.array([[scene in self.named_sets[thing] for scene in scenes] for thing in drawn_things])
+        named = np.stack([np.isin(scenes, self.named[shown]) for shown in self.drawing_thing[scenes_of]])
         return loss + weight["scenes"] * contrastive(other, pictures[len(photos) :], scale, torch.from_numpy(named))
-
-    def measure(self) -> str:
-        return self.probe(self) if self.probe else ""
-
-    probe: Callable[[Sketches], str] | None = None
-
-
-class Joining:
-    """The `words` head of the sketch tower, on frozen features: a drawing points where the word for it points."""
-
-    def __init__(self, corpus: Corpus, captions: Captions, sketches: Sketches) -> None:
-        self.options = corpus.config["joining"]
-        self.seed = corpus.seed
-        self.captions, self.sketches = captions, sketches
-
-    def _features(self) -> tuple[list[Tensor], NDArray[np.int64]]:
-        """Pooled features of each view of sketches and drawings, and what each shows."""
-        by_view = []
-        for view in range(self.options["views"]):
-            parts = []
-            for name in ("sk", "qd"):
-                maps = self.sketches.sketch_views[name][view].maps
-                assert maps is not None
-                for start in range(0, len(maps), 64):
-                    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-                        batch = torch.from_numpy(maps[start : start + 64].astype(np.float32)).contiguous(memory_format=torch.channels_last)
-                        parts.append(self.sketches.sketch.features(batch).float())
-            by_view.append(torch.cat(parts))
-        return by_view, np.concatenate([self.sketches.sketch_thing, self.sketches.drawing_thing])
-
-    def train(self) -> Head:
-        """Train the head and return it in eval mode."""
-        options, sketches = self.options, self.sketches
-        things = sketches.things
-        spoken = torch.stack([text_vectors(self.captions.text, [form.format(thing) for thing in things]) for form in TEMPLATES[1:]]).mean(0)
-        spoken = F.normalize(spoken, dim=-1)
-        scenes_maps = self.captions.views["fl"][0].maps
-        assert scenes_maps is not None
-        scenes = branch_vectors(self.captions.branch, scenes_maps)
-        by_view, labels = self._features()
-        size = np.bincount(labels, minlength=len(things))[labels]
-        chance = 1.0 / np.sqrt(size)
-        chance /= chance.sum()
-        torch.manual_seed(self.seed)
-        head = Head(by_view[0].shape[1], options["hidden"], WORDS, options["dropout"])
-        scale = nn.Parameter(torch.tensor(math.log(16.0)))
-        optimizer = torch.optim.AdamW([*head.parameters(), scale], lr=options["rate"], weight_decay=0.05)
-        steps = options["steps"]
-        for step in range(steps):
-            rng = np.random.default_rng([self.seed, 3, step])
-            for group in optimizer.param_groups:
-                group["lr"] = options["rate"] * learning_rate(step, steps, 20, 0.01)
-            rows = rng.choice(len(labels), options["batch"], replace=False, p=chance)
-            vectors = F.normalize(head(by_view[int(rng.integers(len(by_view)))][rows]), dim=-1)
-            loss = F.cross_entropy(scale.exp() * vectors @ spoken.T, torch.from_numpy(labels[rows]), label_smoothing=0.05)
-            named = [row for row, thing in enumerate(labels[rows]) if thing in sketches.named]
-            photos = np.array([rng.choice(sketches.named[labels[rows][row]]) for row in named])
-            good = torch.tensor([[bool(photo in sketches.named_sets[labels[rows][row]]) for photo in photos] for row in named])
-            loss = loss + options["scenes"] * contrastive(vectors[named], scenes[photos], scale.exp(), good)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            if (step + 1) % 50 == 0:
-                log.info("joining %d/%d loss %.3f", step + 1, steps, float(loss.detach()))
-        return head.eval()
-
-
-def assemble(corpus: Corpus, captions: Captions, sketches: Sketches, head: Head) -> LiteModel:
-    """The towers from their trained parts."""
-    config = corpus.config
-    photo = PhotoTower(corpus.photo_trunk, config["photo"]["cut"], captions.branch, sketches.photo)
-    joining, prototypes = config["joining"], F.normalize(sketches.prototypes.detach(), dim=-1)
-    sketch = SketchTower(
-        corpus.sketch_trunk, config["sketch"]["cut"], sketches.sketch, head, prototypes, joining["sharpness"], joining["pull"]
-    )
-    shares = torch.tensor(config["joining"]["shares"], dtype=torch.float32)
-    sketch.shares.copy_(shares / shares.norm())
-    return LiteModel(photo, sketch, captions.text).eval()
 
 
 def calibration(corpus: Corpus) -> NDArray[np.uint8]:
@@ -371,19 +265,44 @@ def _drawing_towers(corpus: Corpus) -> None:
 
 def _wording(corpus: Corpus) -> None:
     """Train the text tower of the graphs in ``out`` on, and put it in its place. Raises InvalidInput when that was done before."""
-    config, out = corpus.config, Path(corpus.config["out"])
-    options, manifest = config["wording"], whole_manifest(out)
+    options, manifest, text, encoder = _text_tower(corpus, "wording")
     if "wording" in manifest:
-        raise InvalidInput(f"The graphs in {out} have passed the stage `wording`; it starts from a text tower that has not.")
-    before, encoder = text_tower(out / "text.xml", config["captions"]["hidden"], config["captions"]["dropout"]), load(folder=out)
-    stage = Wording(corpus, encoder, copy.deepcopy(before), options)
-    trained = train(stage, options, stage.work / "checkpoint.pt", corpus.seed, config)
+        raise InvalidInput(
+            f"The graphs in {corpus.config['out']} have passed the stage `wording`; it starts from a text tower that has not."
+        )
+    stage = Wording(corpus, encoder, copy.deepcopy(text), options)
+    trained = train(stage, options, stage.work / "checkpoint.pt", corpus.seed, corpus.config)
     assert isinstance(trained, Wording)
-    graph = converted_text(trained.blended(before))
+    _replace_text(corpus, trained.blended(text), manifest | {"wording": {"steps": options["steps"]}})
+
+
+def _heads(corpus: Corpus) -> None:
+    """Train the head of the text tower in ``out`` on. Raises InvalidInput when that was done before, or `wording` was not."""
+    options, manifest, text, encoder = _text_tower(corpus, "heads")
+    if "wording" not in manifest or "heads" in manifest["wording"]:
+        raise InvalidInput(f"The graphs in {corpus.config['out']} must come from the stage `wording`, and not have passed `heads` yet.")
+    before = copy.deepcopy(text.head)
+    stage = Heads(corpus, encoder, text, options)
+    trained = train(stage, options, stage.work / "checkpoint.pt", corpus.seed, corpus.config)
+    assert isinstance(trained, Heads)
+    blend(trained.head, before, options["before"])
+    text.head = trained.head.eval()
+    _replace_text(corpus, text, manifest | {"wording": manifest["wording"] | {"heads": options["steps"]}})
+
+
+def _text_tower(corpus: Corpus, stage: str) -> tuple[Config, dict[str, Any], TextTower, Encoder]:
+    """Options of a stage, the manifest in ``out``, the text tower from there, and all that stands there."""
+    config, out = corpus.config, Path(corpus.config["out"])
+    tower = text_tower(out / "text.xml", config["captions"]["hidden"], config["captions"]["dropout"])
+    return config[stage], whole_manifest(out), tower, load(folder=out)
+
+
+def _replace_text(corpus: Corpus, tower: TextTower, manifest: dict[str, Any]) -> None:
+    out, graph = Path(corpus.config["out"]), converted_text(tower)
     if "hubs" in manifest:
         hubs.text_graph(graph, manifest["hubs"]["share"])
     replace_graph(graph, out / "text.xml")
-    write_manifest(out, manifest | {"wording": {"steps": options["steps"]}})
+    write_manifest(out, manifest)
     log.info("the text tower in %s was trained on", out)
 
 
@@ -395,37 +314,31 @@ def run(config: Config) -> None:
     torch.set_flush_denormal(True)  # softmax over 1,000 classes makes denormals, which are a hundred times slower
     corpus = Corpus(config)
     stages, seed = set(config["stages"]), corpus.seed
-    last = bool(stages & {"joining", "export"})
-    if last or "captions" in stages:
+    if stages & {"captions", "export"}:
         captions = train(Captions(corpus), config["captions"], corpus.work / "captions.pt", seed, config)
-    if last or "sketches" in stages:
+    if stages & {"sketches", "export"}:
         sketches = train(Sketches(corpus), config["sketches"], corpus.work / "sketches.pt", seed, config)
-    if last:
-        _export(corpus, stages, captions, sketches)
+    if "export" in stages:
+        _export(corpus, captions, sketches)
     if "wording" in stages:
         _wording(corpus)
+    if "heads" in stages:
+        _heads(corpus)
     if "drawing" in stages:
         _drawing_towers(corpus)
     if "hubs" in stages:
         hubs.hold_back(corpus)
     if "things" in stages:
         things.pull(corpus)
+    if "places" in stages:
+        places.put_in_place(corpus)
 
 
-def _export(corpus: Corpus, stages: Collection[str], captions: Stage, sketches: Stage) -> None:
-    """Stages `joining` and `export`."""
+def _export(corpus: Corpus, captions: Stage, sketches: Stage) -> None:
+    """Graphs of the photo tower, both branches together, and of the text tower."""
     config = corpus.config
     assert isinstance(captions, Captions) and isinstance(sketches, Sketches)
-    path = corpus.work / "joining.pt"
-    if "joining" in stages:
-        save_whole(path, Joining(corpus, captions, sketches).train().state_dict())
-    head = Head(sketches.sketch.pool.outputs, config["joining"]["hidden"], WORDS, config["joining"]["dropout"])
-    head.load_state_dict(torch.load(path, weights_only=True))
-    if "export" in stages:
-        about = {
-            "recipe": "lite",
-            "seed": corpus.seed,
-            "steps": {name: config[name]["steps"] for name in ("captions", "sketches", "joining")},
-        }
-        export(assemble(corpus, captions, sketches, head.eval()), Path(config["out"]), calibration(corpus), about)
-        log.info("wrote %s", config["out"])
+    photo = PhotoTower(corpus.photo_trunk, config["photo"]["cut"], captions.branch, sketches.photo)
+    about = {"recipe": "lite", "seed": corpus.seed, "steps": {name: config[name]["steps"] for name in ("captions", "sketches")}}
+    export(photo.eval(), captions.text, Path(config["out"]), calibration(corpus), about)
+    log.info("wrote %s", config["out"])

@@ -47,10 +47,6 @@ class Stage(nn.Module):
     def groups(self) -> list[dict[str, Any]]:
         """Parameter groups for AdamW, each with its peak ``lr``."""
 
-    def measure(self) -> str:
-        """A line for the log on how good the model is now. Called on the averaged model."""
-        return ""
-
 
 def learning_rate(step: int, steps: int, warmup: int, floor: float) -> float:
     """Factor on the peak rate: linear warm-up, then a cosine down to ``floor``."""
@@ -94,7 +90,7 @@ def train(stage: Stage, options: Config, checkpoint: Path, seed: int, config: Co
 
     options: ``steps``; ``warmup`` steps; ``floor`` of the cosine as a share of the peak rate; ``decay`` of the weights; ``clip``,
     the largest gradient norm; ``average``, the decay of the moving average (0: none); ``accumulate`` micro-steps; ``precision`` (fp32
-    or bf16); ``save_minutes`` between checkpoints; ``log_steps`` between lines; ``measure_steps`` between measurements (0: never).
+    or bf16); ``save_minutes`` between checkpoints; ``log_steps`` between lines.
 
     Goes on from ``checkpoint`` when it exists, so that a killed run, started again with the same command, ends where an unbroken one ends.
     Under torchrun the stage is wrapped in DistributedDataParallel.
@@ -153,10 +149,6 @@ def train(stage: Stage, options: Config, checkpoint: Path, seed: int, config: Co
         if (step + 1) % int(options.get("log_steps", 20)) == 0:
             speed = (time.monotonic() - began) / (step + 1 - since)
             log.info("step %d/%d loss %.3f, %.2f s a step, %.0f min to go", step + 1, steps, total, speed, speed * (steps - step - 1) / 60)
-        measure = int(options.get("measure_steps", 0))
-        if measure and rank == 0 and ((step + 1) % measure == 0 or step + 1 == steps):
-            with torch.no_grad():
-                log.info("step %d: %s", step + 1, averaged.measure())
         if time.monotonic() - saved_at > 60 * float(options.get("save_minutes", 3)):
             save(step + 1)
             saved_at = time.monotonic()

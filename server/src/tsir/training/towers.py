@@ -113,47 +113,6 @@ class PhotoTower(nn.Module):
         return torch.cat([words * PHOTO_SCALE, shapes * PHOTO_SCALE, torch.zeros_like(words[:, :REST])], 1)
 
 
-class SketchTower(nn.Module):
-    """Drawings -> `shapes` by a branch, `words` by a second head on the same features, and `rest`.
-
-    ``shares`` (three numbers, squares summing to 1) are the lengths of the three parts. ``prototypes``, unit rows [things, 255], are the
-    things that `shapes` was taught to tell apart; a drawing's vector is pulled towards those it resembles.
-    """
-
-    def __init__(
-        self, trunk: EfficientNetLite, cut: int, shapes: Branch, words: Head, prototypes: Tensor, sharpness: float = 16.0, pull: float = 0.0
-    ) -> None:
-        super().__init__()
-        self.lower = nn.ModuleList(copy.deepcopy(layer) for layer in trunk.layers[:cut])
-        self.shapes, self.words = shapes, words
-        self.register_buffer("shares", torch.tensor([0.0, 1.0, 0.0]))
-        self.register_buffer("prototypes", prototypes)
-        self.sharpness, self.pull = sharpness, pull
-
-    @staticmethod
-    def both(vectors: Tensor) -> Tensor:
-        """Unit rows of the drawings, then of their mirror images -> their means, unit again: [2 n, d] -> [n, d]."""
-        first, second = vectors.chunk(2, 0)
-        return F.normalize(first + second, dim=-1)
-
-    def sharpened(self, shapes: Tensor) -> Tensor:
-        """Unit rows, moved towards the mean of the prototypes that they resemble, weighted by resemblance."""
-        resembled = (self.sharpness * shapes @ self.prototypes.T).softmax(-1) @ self.prototypes
-        return F.normalize(shapes + self.pull * F.normalize(resembled, dim=-1), dim=-1)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Uint8 [n, 224, 224, 3] -> unit [n, 512]."""
-        x = _pixels(pixels)
-        x = torch.cat([x, x.flip(3)], 0)  # a drawing and its mirror image: the mean of both is steadier, and a query is cheap
-        for layer in self.lower:
-            x = layer(x)
-        features = self.shapes.features(x)
-        words = self.both(F.normalize(self.words(features), dim=-1))
-        shapes = self.sharpened(self.both(F.normalize(self.shapes.head(features), dim=-1)))
-        rest = torch.ones_like(words[:, :REST])
-        return torch.cat([words * self.shares[0], shapes * self.shares[1], rest * self.shares[2]], 1)
-
-
 class DrawingTower(nn.Module):
     """A tower for drawings (``drawing.py``): its unit `words` and unit `shapes`, for the encoder to join with those of another."""
 
@@ -187,11 +146,3 @@ class TextTower(nn.Module):
         """Token ids and mask, int64 [n, length] -> unit [n, 512]."""
         words = self.words(ids, mask)
         return torch.cat([words, torch.zeros_like(words)], 1)  # SHAPES + REST is as long as WORDS
-
-
-class LiteModel(nn.Module):
-    """The three towers."""
-
-    def __init__(self, photo: PhotoTower, sketch: SketchTower, text: TextTower) -> None:
-        super().__init__()
-        self.photo, self.sketch, self.text = photo, sketch, text

@@ -10,6 +10,8 @@ captions, keep the text tower from learning that by heart.
 People also search by a word or two, and a tower that sees captions alone forgets these. So the words of the captions are asked for by
 themselves, and the photos of captions that use them are the answer; and names of things and of emoji, which captions seldom use, stay where
 they were.
+
+Last comes the head by itself, on captions of more photos (`Heads`).
 """
 
 from __future__ import annotations
@@ -24,13 +26,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tsir.encoders.base import Encoder
 from tsir.training import words
 from tsir.training.cache import kept, photo_vectors
-from tsir.training.corpus import Corpus
+from tsir.training.corpus import Corpus, trust
 from tsir.training.drawing import FORMS, mentions, thing
 from tsir.training.loop import Config, Stage
 from tsir.training.losses import consistency, soft_labels
@@ -131,7 +134,78 @@ class Wording(Stage):
 
         "Robust fine-tuning of zero-shot models", Wortsman et al., CVPR 2022.
         """
-        with torch.no_grad():
-            for now, then in zip(self.text.parameters(), before.parameters(), strict=True):
-                now.lerp_(then, self.options["before"])
+        blend(self.text, before, self.options["before"])
         return self.text
+
+
+def blend(now: nn.Module, before: nn.Module, share: float) -> None:
+    """Go back from the weights of ``now`` by a ``share`` of the way to those of ``before``."""
+    with torch.no_grad():
+        for weight, then in zip(now.parameters(), before.parameters(), strict=True):
+            weight.lerp_(then, share)
+
+
+def sentence_means(text: TextTower, texts: Sequence[str]) -> NDArray[np.float32]:
+    """What the head of a text tower gets: float32 [n, 384]."""
+    tokens = Tokens(texts)
+    out = np.empty((len(texts), text.transformer.words.embedding_dim), np.float32)
+    order = sorted(range(len(texts)), key=lambda row: len(tokens.ids[row]))
+    with torch.no_grad():
+        for start in range(0, len(order), 128):
+            rows = order[start : start + 128]
+            ids, mask = tokens.batch(rows)
+            out[rows] = mean_of_tokens(text.transformer(ids, mask), mask).float().numpy()
+    return out
+
+
+class Heads(Stage):
+    """The text head alone, on captions of all sources: a step costs so little that COCO's captions, many of them a machine's, are asked for
+    as often as Flickr8k's. ``text`` as it begins; its transformer stays as it is.
+    """
+
+    def __init__(self, corpus: Corpus, encoder: Encoder, text: TextTower, options: Config) -> None:
+        super().__init__()
+        self.head, self.options, self.seed = text.head, options, corpus.seed
+        self.work = corpus.work / f"heads-{encoder.fingerprint}"  # photos, sentences and checkpoint belong to these graphs
+        samples = [*corpus.flickr, *corpus.coco]
+        self.photos = []
+        for view in range(options["views"]):
+            vectors = kept(self.work / f"photos-{view}.npy", functools.partial(photo_vectors, encoder, samples, view, corpus.seed))
+            self.photos.append(F.normalize(torch.from_numpy(np.asarray(vectors[:, :WORDS], np.float32)), dim=-1))
+        captions = [caption for sample in samples for caption in sample.meta["captions"]]
+        self.said = torch.from_numpy(np.asarray(kept(self.work / "captions.npy", lambda: sentence_means(text, captions))))
+        self.trust = [trust(sample) for sample in samples]
+        counts = np.array([len(each) for each in self.trust])
+        self.first, self.flickr = np.cumsum(counts) - counts, len(corpus.flickr)
+        best = np.array([each.max() for each in self.trust[self.flickr :]])
+        self.chance = best / best.sum()
+        drawn = {thing(drawing.word) for drawing in corpus.drawings} | {thing(name) for name in corpus.classes}
+        names = [form.format(name) for name in [*vocabulary(captions, options["least_said"]), *sorted(drawn)] for form in FORMS[:2]]
+        self.names = torch.from_numpy(sentence_means(text, names))
+        with torch.no_grad():
+            self.named = F.normalize(text.head(self.names).float(), dim=-1)
+        self.scale = nn.Parameter(torch.tensor(math.log(options["scale"])))
+
+    def groups(self) -> list[dict[str, Any]]:
+        rate = self.options["rate"]
+        return [{"params": list(self.head.parameters()), "lr": rate["heads"]}, {"params": [self.scale], "lr": rate["scale"]}]
+
+    def forward(self, step: int, rank: int = 0) -> Tensor:
+        rng = np.random.default_rng([self.seed, 14, step, rank])
+        options, weight = self.options, self.options["weight"]
+        coco = rng.choice(len(self.chance), round(options["batch"] * options["coco"]), replace=False, p=self.chance)
+        flickr = rng.choice(self.flickr, options["batch"] - len(coco), replace=False)
+        rows = np.concatenate([flickr, self.flickr + coco])
+        picked = np.array([rng.choice(len(self.trust[row]), p=self.trust[row] / self.trust[row].sum()) for row in rows])
+        believed = torch.tensor([self.trust[row][one] for row, one in zip(rows, picked, strict=True)], dtype=torch.float32)
+        others = rng.choice(len(self.trust), min(options["photos"], len(self.trust)), replace=False)
+        shown, target = np.unique(np.concatenate([rows, others]), return_inverse=True)
+        own = torch.from_numpy(target[: len(rows)])
+        photos = self.photos[int(rng.integers(len(self.photos)))][torch.from_numpy(shown)]
+        captions = F.normalize(self.head(self.said[torch.from_numpy(self.first[rows] + picked)]).float(), dim=-1)
+        scale = self.scale.exp().clamp(max=80.0)
+        asked = F.cross_entropy(scale * captions @ photos.T, own, label_smoothing=options["smoothing"], reduction="none")
+        seen = F.cross_entropy(scale * photos[own] @ captions.T, torch.arange(len(rows)), reduction="none")
+        names = torch.from_numpy(rng.permutation(len(self.named))[: options["names"]])
+        kept_names = consistency(F.normalize(self.head(self.names[names]).float(), dim=-1), self.named[names])
+        return ((asked + weight["photos"] * seen) * believed).mean() + weight["names"] * kept_names

@@ -7,39 +7,24 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 
-VERSION = 2
-PHOTO_SIDE, SKETCH_SIDE = 260, 224
-_MARK = "tsir-lite"  # set on a prepared picture, so that preparing it again changes nothing
+from tsir.geometry import Geometry, on_white
+
+VERSION = 3
+PHOTO_SIDE, SKETCH_SIDE, CANVAS_SIDE = 260, 224, 192
+# Nothing is cut off: the sides are scaled each by its own factor, by whole numbers with the mean of the pixels first. That takes less time
+# than all bicubic (2.2 instead of 2.8 ms at 640 x 480), for nearly the same vector (cosine 0.9975; saving a photo as JPEG of quality 85
+# gives 0.9946).
+PHOTO = Geometry(PHOTO_SIDE, "squash", gap=1.0)
+_MARK = "tsir-lite"  # set on a prepared drawing, so that preparing it again changes nothing
 _INK = 24  # a pixel this much darker than the ground belongs to the drawing
 _MARGIN = 0.06  # white around the drawing, of its longer side
 
 
-def on_white(image: Image.Image) -> Image.Image:
-    """Any mode to RGB; what is transparent becomes white."""
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        ground = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        return Image.alpha_composite(ground, layer).convert("RGB")
-    return image.convert("RGB")
-
-
-def _marked(image: Image.Image, kind: str) -> Image.Image:
-    image.info[_MARK] = kind
-    return image
-
-
 def prepare_photo(image: Image.Image) -> Image.Image:
-    """A photo as an RGB square of 260 px. Nothing is cut off: the sides are scaled each by its own factor."""
-    if image.info.get(_MARK) == "photo":
-        return image
-    square = on_white(image)
-    if square.size != (PHOTO_SIDE, PHOTO_SIDE):
-        # By whole numbers with the mean of the pixels first: less time than all bicubic (2.2 instead of 2.8 ms at 640 x 480), and nearly
-        # the same vector (cosine 0.9975; saving a photo as JPEG of quality 85 gives 0.9946).
-        square = square.resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.BICUBIC, reducing_gap=1.0)
-    return _marked(square, "photo")
+    """A photo as an RGB square of 260 px."""
+    return PHOTO.apply(image)
 
 
 def _ink(image: Image.Image) -> NDArray[np.uint8]:
@@ -53,29 +38,51 @@ def _ink(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def prepare_sketch(image: Image.Image) -> Image.Image:
-    """A drawing as black lines on a white RGB square of 224 px, the drawing filling the square.
+    """A drawing twice, as an RGB square of 224 px: red holds it as black lines on white, cropped to its ink and filling the square; green
+    holds, in its upper left corner, the whole canvas squeezed into a square of 192 px, so that it is known where on it the drawing lies.
 
     Takes any mode and size; an empty drawing gives a white square.
     """
-    if image.info.get(_MARK) == "sketch":
+    if _MARK in image.info:
         return image
     ink = _ink(image)
+    square = Image.new("RGB", (SKETCH_SIDE, SKETCH_SIDE), (255, 255, 255))
     rows, columns = np.flatnonzero((ink > _INK).any(1)), np.flatnonzero((ink > _INK).any(0))
-    if rows.size == 0:
-        return _marked(Image.new("RGB", (SKETCH_SIDE, SKETCH_SIDE), (255, 255, 255)), "sketch")
-    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    drawn = Image.fromarray(ink[top:bottom, left:right])
-    side = max(drawn.size)
-    padded = side + 2 * max(1, round(side * _MARGIN))
-    square = Image.new("L", (padded, padded), 0)
-    square.paste(drawn, ((padded - drawn.width) // 2, (padded - drawn.height) // 2))
+    if rows.size:
+        drawn = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        height, width = drawn.shape
+        side = max(drawn.shape)
+        padded = side + 2 * max(1, round(side * _MARGIN))
+        crop = np.zeros((padded, padded), dtype=np.uint8)
+        top, left = (padded - height) // 2, (padded - width) // 2
+        crop[top : top + height, left : left + width] = drawn
+        canvas = Image.new("L", (SKETCH_SIDE, SKETCH_SIDE), 255)
+        canvas.paste(_lines(ink, CANVAS_SIDE))
+        square = Image.merge("RGB", (_lines(crop, SKETCH_SIDE), canvas, square.getchannel("B")))
+    square.info[_MARK] = True
+    return square
+
+
+def _lines(ink: NDArray[np.uint8], side: int) -> Image.Image:
+    """Ink of any size, not empty, as black lines on a white square of ``side`` px: mode ``L``."""
     # thin lines of a large canvas would fade when it shrinks: thicken them first
-    for _ in range(min(4, round(padded / SKETCH_SIDE) // 2)):
-        square = square.filter(ImageFilter.MaxFilter(3))
-    if square.size != (SKETCH_SIDE, SKETCH_SIDE):
-        square = square.resize((SKETCH_SIDE, SKETCH_SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
-    values = np.asarray(square).astype(np.float32)
-    drawn_values = values[values > _INK]
-    strongest = float(np.percentile(drawn_values, 90)) if drawn_values.size else 255.0
+    thickened = Image.fromarray(_thickened(ink, min(4, round(max(ink.shape) / side) // 2)))
+    if thickened.size != (side, side):
+        thickened = thickened.resize((side, side), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    values = np.asarray(thickened).astype(np.float32)
+    drawn = values[values > _INK]
+    strongest = float(np.percentile(drawn, 90)) if drawn.size else 255.0
     lines = 255.0 - np.clip(values * (255.0 / max(strongest, 1.0)), 0.0, 255.0)
-    return _marked(Image.fromarray(lines.round().astype(np.uint8)).convert("RGB"), "sketch")
+    return Image.fromarray(lines.round().astype(np.uint8))
+
+
+def _thickened(ink: NDArray[np.uint8], pixels: int) -> NDArray[np.uint8]:
+    """The darkest within so many pixels, up and across: what Pillow's MaxFilter gives, in a tenth of its time."""
+    for _ in range(pixels):
+        for axis in (0, 1):
+            before, spread = np.moveaxis(ink, axis, 0), ink.copy()
+            after = np.moveaxis(spread, axis, 0)
+            np.maximum(after[1:], before[:-1], out=after[1:])
+            np.maximum(after[:-1], before[1:], out=after[:-1])
+            ink = spread
+    return ink

@@ -11,11 +11,11 @@ import numpy.typing as npt
 from torch import nn
 
 from tsir.encoders import graph
-from tsir.encoders.geometry import Geometry
 from tsir.encoders.task_former.checkpoint import fingerprint, load_model, read_state, used_state
 from tsir.encoders.task_former.model import TaskFormer, TaskFormerConfig
 from tsir.encoders.towers import PixelTower, Tokens, TokenTower, TowerEncoder
 from tsir.encoders.weights import models_folder, weights_file
+from tsir.geometry import Geometry
 from tsir.records import EncoderInfo
 from tsir.settings import Settings
 

@@ -12,18 +12,21 @@ import re
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from tsir.errors import Conflict, InvalidInput, StoreRefused, StoreUnavailable, TsirError
+from tsir.errors import Conflict, DiskFull, InvalidInput, StoreRefused, StoreUnavailable, TsirError, VectorsDamaged
 from tsir.records import Vectors
+from tsir.room import data_room
 from tsir.settings import Settings
 from tsir.storage import filters
 from tsir.storage.filters import Facts, Filter
-from tsir.storage.milvus.faults import fault
+from tsir.storage.milvus import lite, resident
+from tsir.storage.milvus.faults import fault, unasked
+from tsir.storage.milvus.resident import Found, Resident
 from tsir.storage.milvus.schema import SCHEMA, Schema, state_of
 
 T = TypeVar("T")
@@ -69,6 +72,8 @@ WIDE_ROWS = 100_000
 SIZE_MEMORY_S = 60.0
 """How long the number of a collection's rows is taken for true: it only sets how widely is searched."""
 
+_log = logging.getLogger(__name__)
+
 LITE_INDEXES = ("FLAT", "HNSW", "IVF_FLAT", "IVF_SQ8")
 
 
@@ -80,20 +85,12 @@ class _NotLoaded(Exception):
     """The collection exists but is not in memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A raw hit: not yet known to be a ready image."""
-
-    id: int
-    score: float
-    vector: Vectors | None
-
-
 class VectorStore:
     """All calls to Milvus. Thread-safe; connects at the first call.
 
     Raises StoreUnavailable while Milvus is away, StoreRefused for what it will not do, however often it is asked, and, from everything
-    that reads or writes rows of a collection, NoSuchVectors when there is none of that name.
+    that reads or writes rows of a collection, NoSuchVectors when there is none of that name, and VectorsDamaged when the embedded Milvus
+    cannot read its files: `discard` them.
     """
 
     def __init__(self, settings: Settings, schema: Schema = SCHEMA) -> None:
@@ -101,6 +98,7 @@ class VectorStore:
         self.embedded = settings.vectors_embedded
         self._uri = settings.vectors_uri
         self._token = settings.milvus_token.get_secret_value() if settings.milvus_token else ""
+        self._room = data_room(settings)
         self._client: Any = None
         self._connecting = threading.Lock()
         # Milvus Lite is safe for concurrent readers only, and rows are out of sight for a moment while it flushes: one call at a time.
@@ -108,6 +106,8 @@ class VectorStore:
         self._unflushed: dict[str, int] = {}
         self._sizes: dict[str, tuple[int, float]] = {}
         """Rows of a collection, and when that was asked (`time.monotonic`)."""
+        self._residents: dict[str, Resident | None] = {}
+        """Collections in memory; None for those that Milvus Lite itself has to search."""
         self._versions: dict[str, int] = {}
         """Of the schemas of collections: a collection never changes its own."""
         self._patience = TIMEOUT_WRITE if self.embedded else TIMEOUT_READ
@@ -127,18 +127,31 @@ class VectorStore:
             if self._client is None:
                 from pymilvus import MilvusClient  # takes a second: the server is up before Milvus is needed
 
-                # Both log what they raise as well, with stack traces; what of it matters is in our sentence.
-                for noisy in ("pymilvus", "grpc"):
+                # They log what they raise as well, with stack traces; what of it matters is in our sentence.
+                for noisy in ("pymilvus", "grpc", "milvus_lite"):
                     logging.getLogger(noisy).setLevel(logging.CRITICAL)
                 # Milvus Lite hangs up on a client that pings it every ten seconds, pymilvus' default, in the middle of a long call.
                 options = {"grpc_options": {"grpc.keepalive_time_ms": 2**31 - 1}} if self.embedded else {}
                 try:
+                    if self.embedded:
+                        lite.prepare(self._uri)
                     self._client = MilvusClient(uri=self._uri, token=self._token, timeout=5, **options)
                 except Exception as error:
+                    self._look(None, error)
                     raise self._fault(error) from error
             return self._client
 
+    def _look(self, name: str | None, error: Exception | None = None) -> None:
+        """Raise VectorsDamaged when that is what is wrong with the files of a collection, or, without a name, with their folder."""
+        if self.embedded and (found := lite.damage(self._uri, name) or (error and lite.blamed(self._uri, name, error))):
+            raise VectorsDamaged(
+                f"The vectors are damaged: {found}. They are made from the pictures, so nothing else is lost: `tsir check --repair` "
+                "removes them and encodes the pictures again."
+            ) from error
+
     def _fault(self, error: Exception) -> TsirError:
+        if self.embedded and (self._room.short() or "no space left" in str(error).lower()):
+            return self._room.error()
         where = "Milvus Lite" if self.embedded else f"Milvus at {re.sub('//[^/@]*@', '//', self._uri)}"
         found = fault(error, where)
         self._away = not self.embedded and isinstance(found, StoreUnavailable)
@@ -146,19 +159,46 @@ class VectorStore:
 
     def _call(self, name: str | None, do: Callable[[Any], T]) -> T:
         """Run `do(client)`, with Milvus' errors turned into ours. A collection that Milvus has and has not loaded is loaded first."""
-        client = self._connect()
         if self._away:
             # pymilvus tries again for as long as a call may last; during an outage only the first request waits for that.
-            self._once(None, lambda: client.list_collections(timeout=TIMEOUT_PROBE))
+            self._once(None, lambda: self._connect().list_collections(timeout=TIMEOUT_PROBE))
         with self._turn:
+            client = self._connect()
             try:
-                return self._once(name, lambda: do(client))
-            except _NotLoaded:
-                self._once(None, lambda: client.load_collection(name, timeout=TIMEOUT_BUILD))
                 try:
                     return self._once(name, lambda: do(client))
-                except _NotLoaded as error:
-                    raise StoreUnavailable(f"Milvus has {name} not in memory yet.") from error
+                except _NotLoaded:
+                    self._once(None, lambda: client.load_collection(name, timeout=TIMEOUT_BUILD))
+                    return self._once(name, lambda: do(client))
+            except _NotLoaded as error:
+                raise StoreUnavailable(f"Milvus has {name} not in memory yet.") from error
+            except StoreRefused as error:
+                self._look(name, error)
+                raise
+
+    def _change(self, name: str | None, do: Callable[[Any], T]) -> T:
+        """Like `_call`, for what writes. When Milvus Lite could not write, it is opened anew before anything else is asked of it."""
+        with self._turn:
+            try:
+                return self._call(name, do)
+            except (StoreUnavailable, StoreRefused) as error:
+                if self.embedded and not unasked(error.__cause__):
+                    self._renew()
+                raise
+
+    def _renew(self) -> None:
+        """Open Milvus Lite anew at the next call.
+
+        A kill would lose what follows a half written record in its log, the next flush would lose rows that it could not put into a file;
+        opened anew it reads its log again.
+        """
+        self._residents.clear()
+        with self._connecting:
+            client, self._client = self._client, None
+            if client is not None:
+                with contextlib.suppress(Exception):
+                    client.close()
+                lite.renew(self._uri)
 
     def _once(self, name: str | None, do: Callable[[], T]) -> T:
         from grpc import RpcError  # type: ignore[import-untyped]
@@ -187,6 +227,7 @@ class VectorStore:
         """Flush (embedded) and disconnect. Idempotent."""
         with self._connecting:
             self._closed = True
+            self._residents.clear()
             client, self._client = self._client, None
         if client is None:
             return
@@ -199,23 +240,29 @@ class VectorStore:
             with contextlib.suppress(Exception):
                 client.close()
             if self.embedded:
-                from milvus_lite.server_manager import server_manager_instance
-
-                server_manager_instance.release_server(self._uri)
+                lite.release(self._uri)
 
     # Collections
 
     def names(self, prefix: str) -> list[str]:
         """Existing collections whose name begins so."""
-        return sorted(n for n in self._call(None, lambda client: client.list_collections(timeout=TIMEOUT_READ)) if n.startswith(prefix))
+        try:
+            found = self._call(None, lambda client: client.list_collections(timeout=TIMEOUT_READ))
+        except VectorsDamaged:
+            found = lite.names(self._uri)
+        return sorted(name for name in found if name.startswith(prefix))
 
     def ensure(self, name: str, dim: int, index: str) -> None:
         """Create the collection with its index unless it is there, and load it. Raises Conflict for one of a newer schema."""
 
         def do(client: Any) -> None:
-            if client.has_collection(name, timeout=TIMEOUT_READ):
+            fresh = not client.has_collection(name, timeout=TIMEOUT_READ)
+            if not fresh:
                 self._version(client, name)
             else:
+                self._residents.pop(name, None)
+                if self.embedded:
+                    lite.discard(self._uri, name)  # what is left of one that cannot be read any more
                 client.create_collection(
                     name,
                     schema=self.schema.build(dim, self.embedded),
@@ -224,9 +271,13 @@ class VectorStore:
                     timeout=TIMEOUT_WRITE,
                 )
                 self._versions[name] = self.schema.version
-            self._index(client, name, index)
+            self._index(client, name, index, fresh)
 
-        self._call(None, do)
+        try:
+            self._change(None, do)
+        except StoreRefused as error:
+            self._look(name, error)
+            raise
 
     def version(self, name: str) -> int:
         """The version of the collection's schema; `schema.version` is the newest. Raises Conflict for a newer one than that."""
@@ -252,8 +303,10 @@ class VectorStore:
         present = client.list_indexes(name, field_name="vector", timeout=TIMEOUT_READ)
         return (client.describe_index(name, present[0], timeout=TIMEOUT_READ)["index_type"], present[0]) if present else (None, "")
 
-    def _index(self, client: Any, name: str, index: str) -> None:
-        """Bring the collection to this index, and load it. Idempotent."""
+    def _index(self, client: Any, name: str, index: str, fresh: bool = False) -> None:
+        """Bring the collection to this index, and load it. Idempotent. On a fresh one there is nothing to build that is to be waited for:
+        pymilvus would do so for half a second.
+        """
         # Milvus Lite searches a collection without an index exactly, like FLAT, but without a second copy of the vectors on disk.
         wanted = None if self.embedded and index == "FLAT" else index
         current, called = self._present_index(client, name)
@@ -263,7 +316,7 @@ class VectorStore:
             if wanted is not None:
                 params = client.prepare_index_params()
                 params.add_index("vector", index_type=wanted, index_name="vector", metric_type=self._metric, params=INDEX_PARAMS[wanted])
-                client.create_index(name, params, timeout=TIMEOUT_BUILD)
+                client.create_index(name, params, timeout=TIMEOUT_BUILD, sync=not fresh)
         client.load_collection(name, timeout=TIMEOUT_BUILD)
 
     @staticmethod
@@ -290,16 +343,38 @@ class VectorStore:
     def set_index(self, name: str, index: str) -> None:
         """Change the index. Searches fail with StoreUnavailable (or wait, embedded) while it is built."""
         self.version(name)
-        self._call(name, lambda client: self._index(client, name, index))
+        self._change(name, lambda client: self._index(client, name, index))
 
     def drop(self, name: str) -> None:
         """Drop the collection; nothing happens when there is none."""
 
         def do(client: Any) -> None:
+            self._residents.pop(name, None)
             if client.has_collection(name, timeout=TIMEOUT_READ):
                 client.drop_collection(name, timeout=TIMEOUT_WRITE)
 
-        self._call(None, do)
+        try:
+            self._change(None, do)
+        except StoreRefused:
+            if not self.embedded:
+                raise
+            self.discard(name)
+        self._unflushed.pop(name, None)
+        self._versions.pop(name, None)
+
+    def examine(self, name: str) -> None:
+        """Read all files of a collection of the embedded Milvus, and raise VectorsDamaged when they are not what they should be."""
+        with self._turn:
+            self._look(name)
+
+    def discard(self, name: str) -> None:
+        """Throw the files of a collection of the embedded Milvus away, readable or not. `ensure` makes it anew."""
+        with self._turn:
+            self._renew()
+            try:
+                lite.discard(self._uri, name)
+            except OSError as error:
+                raise StoreRefused(f"The damaged vectors in {self._uri} cannot be removed: {error.strerror or error}.") from error
         self._unflushed.pop(name, None)
         self._versions.pop(name, None)
 
@@ -323,7 +398,9 @@ class VectorStore:
         columns = self.schema.row(version, self.embedded)
         rows = [{"id": id, "vector": vector, **columns(fact)} for id, vector, fact in zip(ids, vectors, facts, strict=True)]
         with self._turn:
-            self._call(name, lambda client: client.upsert(name, rows, timeout=TIMEOUT_WRITE))
+            self._change(name, lambda client: client.upsert(name, rows, timeout=TIMEOUT_WRITE))
+            if (near := self._residents.get(name)) is not None:
+                near.put(ids, vectors)
             self._wrote(name, len(rows))
 
     def delete(self, name: str, ids: Sequence[int]) -> None:
@@ -331,12 +408,16 @@ class VectorStore:
         for start in range(0, len(ids), IDS_PER_CALL):
             part = list(ids[start : start + IDS_PER_CALL])
             with self._turn:
-                self._call(name, lambda client, part=part: client.delete(name, ids=part, timeout=TIMEOUT_WRITE))  # type: ignore[misc]
+                self._change(name, lambda client, part=part: client.delete(name, ids=part, timeout=TIMEOUT_WRITE))  # type: ignore[misc]
+                if (near := self._residents.get(name)) is not None:
+                    near.remove(part)
                 self._wrote(name, len(part))
 
     def _wrote(self, name: str, rows: int) -> None:
         if not self.embedded:
             return
+        if (near := self._residents.get(name)) is not None and near.bytes > resident.BYTES:
+            self._residents[name] = None
         self._unflushed[name] = self._unflushed.get(name, 0) + rows
         if self._unflushed[name] >= LITE_FLUSH_ROWS:
             self.flush(name)
@@ -344,11 +425,13 @@ class VectorStore:
     def flush(self, name: str) -> None:
         """Milvus Lite: make what was written quick to search. A server decides itself when to."""
         if self.embedded:
-            self._call(name, lambda client: client.flush(name, timeout=TIMEOUT_WRITE))
+            self._change(name, lambda client: client.flush(name, timeout=TIMEOUT_WRITE))
             self._unflushed[name] = 0
 
     def get(self, name: str, ids: Sequence[int], consistency: Consistency) -> dict[int, Vectors]:
         """Vectors by id; ids without one are left out."""
+        if (near := self._resident(name)) is not None:
+            return near.get(ids)
         found: dict[int, Vectors] = {}
         for start in range(0, len(ids), IDS_PER_CALL):
             part = list(ids[start : start + IDS_PER_CALL])
@@ -385,7 +468,7 @@ class VectorStore:
                 consistency_level=consistency,
             ),
         )
-        return np.sort(np.fromiter((int(row["id"]) for row in rows), dtype=np.int64, count=len(rows)))
+        return np.unique(np.fromiter((int(row["id"]) for row in rows), dtype=np.int64, count=len(rows)))
 
     def count(self, name: str) -> int:
         """How many rows there are, every finished write seen."""
@@ -395,34 +478,73 @@ class VectorStore:
         )
         return int(rows[0]["count(*)"])
 
+    def in_memory(self, name: str) -> bool:
+        """Whether searches without a filter look at every vector and take no time worth mentioning: Milvus need not be asked to filter."""
+        return self._resident(name) is not None
+
+    def _resident(self, name: str) -> Resident | None:
+        if not self.embedded:
+            return None
+        try:
+            return self._residents[name]
+        except KeyError:
+            pass
+        with self._turn:
+            if name not in self._residents:
+                self.version(name)
+                try:
+                    self._room.need()
+                except DiskFull:
+                    return None
+                self.flush(name)
+                self._residents[name] = self._read(name)
+            return self._residents[name]
+
+    def _read(self, name: str) -> Resident | None:
+        if (rows := self.count(name)) == 0:
+            return Resident.empty()
+        try:
+            found = resident.read(Path(self._uri) / lite.ROWS / name)
+        except Exception as error:  # newer files than we know, or damaged ones, of which Milvus Lite tells itself
+            _log.warning("The vectors in %s are searched by Milvus Lite, which is slower: %s", name, error)
+            return None
+        if len(found) != rows:
+            _log.warning("The vectors in %s are searched by Milvus Lite, which is slower: it has %d, its files %d", name, rows, len(found))
+            return None
+        return found if found.bytes <= resident.BYTES else None
+
     def search(
         self,
         name: str,
-        vector: Vectors,
+        vectors: Vectors,
         k: int,
         index: str,
         filter: Filter | None,
         consistency: Consistency,
         with_vectors: bool,
         among: Sequence[int] | None = None,
-    ) -> list[Found]:
-        """The k nearest rows, best first, of all or those `among` some ids.
+    ) -> list[list[Found]]:
+        """The k nearest rows to each of the vectors [n, dim], best first, of all or those `among` some ids.
 
         Raises InvalidInput for a filter that cannot hold, Conflict for one that is not ready yet.
         """
         filters.expression(filter, self.embedded)  # a wrong value is told whether Milvus is there or not
+        if filter is None and (near := self._resident(name)) is not None:
+            return near.search(vectors, k, among, with_vectors)
         asked = filters.expression(filter, self.embedded, self.version(name))
         if among is not None:
             asked = " and ".join(filter_ for filter_ in (asked, f"id in {list(among)}") if filter_)
         params = _search_params(index, k, bool(asked), self._rows(name) if index == "HNSW" else 0)
         with self._turn:
             if self.embedded and self._unflushed.get(name, 1) >= LITE_FLUSH_ROWS // 4:  # after opening: unknown, cheap when there is none
-                self.flush(name)
+                with contextlib.suppress(DiskFull):  # slower, then
+                    self._room.need()
+                    self.flush(name)
             reply = self._call(
                 name,
                 lambda client: client.search(
                     name,
-                    data=[vector],
+                    data=list(vectors),
                     anns_field="vector",
                     limit=k,
                     filter=asked,
@@ -432,12 +554,7 @@ class VectorStore:
                     consistency_level=consistency,
                 ),
             )
-        found = []
-        for hit in reply[0]:
-            stored = hit["entity"].get("vector") if with_vectors else None
-            row = np.asarray(stored, dtype=np.float32) if stored is not None else None
-            found.append(Found(int(hit["id"]), float(hit["distance"]), row))
-        return found
+        return [[_found(hit) for hit in hits] for hits in reply]
 
     def _rows(self, name: str) -> int:
         """About how many rows a collection has: asked once a minute, changed and deleted rows may count twice."""
@@ -446,6 +563,11 @@ class VectorStore:
             rows = int(self._call(name, lambda client: client.get_collection_stats(name, timeout=self._patience))["row_count"])
             self._sizes[name] = rows, time.monotonic()
         return rows
+
+
+def _found(hit: Any) -> Found:
+    stored = hit["entity"].get("vector")
+    return Found(int(hit["id"]), float(hit["distance"]), None if stored is None else np.asarray(stored, dtype=np.float32))
 
 
 def _search_params(index: str, k: int, filtered: bool, rows: int) -> dict[str, int]:

@@ -47,6 +47,9 @@ TRANSIENT_TEXTS = re.compile(
     re.IGNORECASE,
 )
 
+REFUSED_CODES = frozenset({6, 11, 35, 100, 200})
+"""Of Milvus Lite: a wrong argument, and what is not there, or there already."""
+
 TRANSIENT_STATES = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "ABORTED")
 """Of gRPC. RESOURCE_EXHAUSTED may also be a message that is too large, INTERNAL and UNKNOWN a broken stream: their text must tell."""
 
@@ -68,6 +71,15 @@ def transient(error: Exception) -> bool:
     if isinstance(error, (ConnectionError, TimeoutError)) or getattr(error, "retriable", False):
         return True
     return code in TRANSIENT_CODES or bool(TRANSIENT_TEXTS.search(text_of(error)))
+
+
+def unasked(error: BaseException | None) -> bool:
+    """Whether something was refused for what it is, before anything was written."""
+    from pymilvus import exceptions
+
+    if isinstance(error, (exceptions.DataNotMatchException, exceptions.ParamError)):
+        return True
+    return getattr(error, "code", None) in REFUSED_CODES
 
 
 def text_of(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tsir.settings import Settings
+from tsir.storage.sql.browsing import Browsing
 from tsir.storage.sql.collections import Collections
 from tsir.storage.sql.engine import Database
 from tsir.storage.sql.generations import Generations
@@ -19,6 +20,7 @@ class Catalog:
         self.collections = Collections(self.database)
         self.generations = Generations(self.database)
         self.images = Images(self.database)
+        self.browsing = Browsing(self.database)
         self.locations = Locations(self.database)
         self.tag = ""
         """A few random letters that keep the vectors of several catalogs on one Milvus apart; known after `migrate`."""

@@ -99,6 +99,7 @@ class Collections:
                     count=self.count(one.id, connection) - (missing := self.missing(one.id, connection)),
                     pending=self.count(one.id, connection, "pending"),
                     missing=missing,
+                    excluded=self.count(one.id, connection, "excluded"),
                     state=one.state_shown,
                     created_at=one.created_at,
                 )
@@ -159,6 +160,21 @@ class Collections:
                 also(connection)
 
         self._database.write(do)
+
+    def rename(self, ref: Ref, name: str, also: Callable[[Connection], object] | None = None) -> Ref:
+        """Call the collection by another name. Raises Conflict when that is taken. `also` is done in the same transaction."""
+
+        def do(connection: Connection) -> Ref:
+            self.again(ref, connection, alone=True)
+            taken = connection.execute(sa.select(collections.c.id).where(collections.c.name == name, collections.c.id != ref.id)).first()
+            if taken is not None:
+                raise Conflict(f"There is a collection {name!r} already: choose another name.")
+            connection.execute(collections.update().where(collections.c.id == ref.id).values(name=name))
+            if also is not None:
+                also(connection)
+            return self.again(ref, connection)
+
+        return self._database.write(do)
 
     def abandon(self, id: int) -> None:
         """Mark a collection that has a hidden name already for dropping."""

@@ -13,7 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, make_url
 
 from tsir.errors import InvalidInput, NotFound, StoreRefused, StoreUnavailable
+from tsir.room import data_room
 from tsir.settings import Settings
+from tsir.storage.sql.copies import Copies
 from tsir.storage.sql.dialects import dialect_of, examples
 from tsir.storage.sql.values import UploadPaths
 
@@ -40,6 +42,8 @@ class Database:
         self.engine = self.dialect.connect()
         self.paths = UploadPaths(settings.uploads)
         """How paths are kept."""
+        self.copies = Copies(settings)
+        self._room = data_room(settings)
         self._closed = False
 
     @property
@@ -92,6 +96,9 @@ class Database:
         self._check_open()
         try:
             yield
+        except UnicodeEncodeError as error:
+            shown = error.object.encode(errors="backslashreplace").decode()
+            raise InvalidInput(f"{shown[:300]!r} is not valid Unicode (UTF-8).") from error
         except OverflowError as error:  # SQLite's answer to a key of more than 64 bits
             raise NotFound("There is nothing with so large a number.") from error
         except OSError as error:
@@ -100,7 +107,13 @@ class Database:
             self._check_open()  # closed by another thread meanwhile
             if isinstance(error, sa.exc.SQLAlchemyError) and self.dialect.away(error):
                 raise self._unavailable(error) from error
+            if isinstance(error, sa.exc.SQLAlchemyError) and self.dialect.damaged(error):
+                raise self.copies.lost(f"is damaged: {_reason(error)}") from error
             raise StoreRefused(f"{self.where} refuses what it was asked: {_reason(error)}") from error
+        except (ValueError, TypeError, LookupError) as error:  # what a spoiled row does to those who read it
+            if damage := self.copies.damage():
+                raise self.copies.lost(f"is damaged: {damage}") from error
+            raise
 
     def now(self, connection: Connection) -> datetime:
         """Naive UTC by the clock that all processes share."""
@@ -111,6 +124,8 @@ class Database:
             raise StoreUnavailable("The library is closed.")
 
     def _unavailable(self, error: Exception) -> StoreUnavailable:
+        if self.embedded and ("disk is full" in _reason(error) or self._room.short()):
+            return self._room.error()
         return StoreUnavailable(f"{self.where} does not answer as it should: {_reason(error)}")
 
 

@@ -60,16 +60,20 @@ class Generations:
     def settle(self, ref: Ref, generation: int, written: Mapping[int, Facts]) -> list[int]:
         """Note that these images have a vector in the generation, except where their places changed meanwhile; returns those that are gone.
 
+        Where another process made the generation the served one meanwhile, those whose places changed are noted as stale.
         Raises Conflict when the generation was given up.
         """
 
         def do(connection: Connection) -> list[int]:
-            if self._collections.again(ref, connection, share=True).next_generation != generation:
-                raise Conflict(f"Re-encoding of {ref.name!r} was given up or finished meanwhile.")
+            collection = self._collections.again(ref, connection, share=True)
+            if generation not in (collection.next_generation, collection.generation):
+                raise Conflict(f"Re-encoding of {ref.name!r} was given up meanwhile.")
             now = self._images.facts(ref.id, list(written), connection, lock=True)
-            same = [id for id, facts in now.items() if facts.paths == written[id].paths]
-            for part in chunks(same, CHUNK):
-                connection.execute(images.update().where(images.c.id.in_(part)).values(next_generation=generation))
+            moved = {id for id, facts in now.items() if facts.paths != written[id].paths}
+            served = collection.generation == generation
+            changes: dict[str, object] = {"stale": True} if served else {"next_generation": generation}
+            for part in chunks(sorted(moved if served else now.keys() - moved), CHUNK):
+                connection.execute(images.update().where(images.c.id.in_(part)).values(**changes))
             return [id for id in written if id not in now]
 
         return self._database.write(do)

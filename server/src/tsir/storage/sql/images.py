@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timezone
+from datetime import datetime, timezone
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,11 +13,13 @@ from sqlalchemy.engine import Connection, Row
 from tsir.errors import EncoderMismatch, InvalidInput
 from tsir.paging import chunks
 from tsir.records import Image, ImageMetadata
-from tsir.storage.filters import Missing
 from tsir.storage.sql.collections import Collections, Ref
 from tsir.storage.sql.engine import Database
 from tsir.storage.sql.schema import collections, images, locations
-from tsir.storage.sql.values import CHUNK, UploadPaths, aware, path_hash
+from tsir.storage.sql.values import CHUNK, UploadPaths, is_upload, path_hash, taken
+
+MARKED = ("deleting", "leaving")
+"""States of images on their way out: `leaving` ones become `excluded`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Facts:
     id: int
     state: str
     metadata: ImageMetadata
+    bytes: int
+    created_at: datetime
     stale: bool
     paths: tuple[str, ...]
     """Where its file is; of an image that is missing, where it was."""
@@ -49,13 +53,21 @@ class Images:
         for part in chunks(sorted(ids), CHUNK):
             query = (
                 sa.select(images)
-                .where(images.c.id.in_(part), images.c.collection_id == collection_id, images.c.state != "deleting")
+                .where(images.c.id.in_(part), images.c.collection_id == collection_id, images.c.state.in_(("pending", "ready")))
                 .order_by(images.c.id)
             )
             rows = connection.execute(query.with_for_update() if lock else query).all()
             paths = _paths(connection, part, self._uploads)
             for row in rows:
-                found[row.id] = Facts(row.id, row.state, _metadata(row), row.stale, tuple(paths.get(row.id, ())))
+                found[row.id] = Facts(
+                    id=row.id,
+                    state=row.state,
+                    metadata=_metadata(row),
+                    bytes=row.bytes,
+                    created_at=row.created_at,
+                    stale=row.stale,
+                    paths=tuple(paths.get(row.id, ())),
+                )
         return found
 
     def settle(self, ref: Ref, written: Mapping[int, Facts]) -> tuple[list[int], list[int]]:
@@ -94,19 +106,26 @@ class Images:
 
         self._database.write(do)
 
-    def start_delete(self, ref: Ref, ids: Sequence[int]) -> list[int]:
-        """Mark images; returns those that exist."""
+    def start_delete(self, ref: Ref, ids: Sequence[int], *, exclude: bool = False) -> tuple[list[int], list[int]]:
+        """Mark images; returns those that are marked just now, and those that were already: somebody deletes them, or died in the middle.
 
-        def do(connection: Connection) -> list[int]:
+        With `exclude`, those that lie in folders will keep their rows, as excluded ones.
+        """
+
+        def do(connection: Connection) -> tuple[list[int], list[int]]:
             Collections(self._database).again(ref, connection)
             marked: list[int] = []
+            already: list[int] = []
             for part in chunks(sorted({id for id in ids if abs(id) < 2**63}), CHUNK):
-                query = sa.select(images.c.id).where(images.c.collection_id == ref.id, images.c.id.in_(part))
-                found = list(connection.execute(query.with_for_update()).scalars())
-                if found:
-                    connection.execute(images.update().where(images.c.id.in_(found)).values(state="deleting"))
-                marked += found
-            return marked
+                query = sa.select(images.c.id, images.c.state).where(images.c.collection_id == ref.id, images.c.id.in_(part))
+                rows = connection.execute(query.where(images.c.state != "excluded").with_for_update())
+                states = {row.id: row.state for row in rows}
+                already += [id for id, state in states.items() if state in MARKED]
+                if found := [id for id, state in states.items() if state not in MARKED]:
+                    state = sa.case((_placed(uploaded=False), "leaving"), else_="deleting") if exclude else "deleting"
+                    connection.execute(images.update().where(images.c.id.in_(found)).values(state=state))
+                    marked += found
+            return marked, already
 
         return self._database.write(do)
 
@@ -114,11 +133,14 @@ class Images:
         """Images of a collection that are marked; with `everything`, all of them."""
         query = sa.select(images.c.id).where(images.c.collection_id == collection_id)
         if not everything:
-            query = query.where(images.c.state == "deleting")
+            query = query.where(images.c.state.in_(MARKED))
         return self._database.read(lambda connection: list(connection.execute(query.order_by(images.c.id).limit(limit)).scalars()))
 
     def delete(self, ids: Sequence[int], everything: bool = False) -> int:
-        """Delete images that are marked (with `everything`: all of these) and their places; returns how many."""
+        """Delete images that are marked (with `everything`: all of these) and their places; returns how many.
+
+        Those that are to be excluded keep their rows and their places in folders.
+        """
 
         def do(connection: Connection) -> int:
             count = 0
@@ -126,6 +148,7 @@ class Images:
                 query = sa.select(images.c.id).where(images.c.id.in_(part))
                 if not everything:
                     query = query.where(images.c.state == "deleting")
+                    self._exclude(connection, part)
                 marked = list(connection.execute(query.with_for_update()).scalars())
                 if marked:
                     connection.execute(locations.delete().where(locations.c.image_id.in_(marked)))
@@ -134,6 +157,47 @@ class Images:
 
         return self._database.write(do)
 
+    def _exclude(self, connection: Connection, ids: Sequence[int]) -> None:
+        leaving = list(
+            connection.execute(sa.select(images.c.id).where(images.c.id.in_(ids), images.c.state == "leaving").with_for_update()).scalars()
+        )
+        if leaving:
+            connection.execute(locations.delete().where(locations.c.image_id.in_(leaving), is_upload(locations.c.path)))
+            connection.execute(images.update().where(images.c.id.in_(leaving)).values(state="excluded", stale=False, next_generation=None))
+
+    def include(self, ref: Ref, ids: Sequence[int] | None = None) -> list[int]:
+        """Excluded images (None: all) wait for their vectors again; returns those that were excluded."""
+
+        def do(connection: Connection) -> list[int]:
+            Collections(self._database).again(ref, connection)
+            excluded = sa.select(images.c.id).where(images.c.collection_id == ref.id, images.c.state == "excluded")
+            found: list[int] = []
+            for part in chunks(sorted({id for id in ids if abs(id) < 2**63}), CHUNK) if ids is not None else [None]:
+                query = excluded if part is None else excluded.where(images.c.id.in_(part))
+                found += connection.execute(query.with_for_update()).scalars()
+            for part in chunks(found, CHUNK):
+                connection.execute(images.update().where(images.c.id.in_(part)).values(state="pending"))
+            return found
+
+        return self._database.write(do)
+
+    def only_copies(self, ref: Ref, ids: Sequence[int] | None = None) -> tuple[int, int]:
+        """How many of these images (None: all) there are, and how many of them lie among the uploads and nowhere else."""
+
+        def do(connection: Connection) -> tuple[int, int]:
+            Collections(self._database).again(ref, connection)
+            mine = sa.and_(images.c.collection_id == ref.id, images.c.state.in_(("pending", "ready")))
+            known = only = 0
+            for part in chunks(sorted({id for id in ids if abs(id) < 2**63}), CHUNK) if ids is not None else [None]:
+                asked = mine if part is None else sa.and_(mine, images.c.id.in_(part))
+                there = sa.or_(_placed(uploaded=False, there=True), _shared())
+                count = sa.select(sa.func.count()).select_from(images)
+                known += connection.execute(count.where(asked)).scalar_one()
+                only += connection.execute(count.where(asked, _placed(uploaded=True), ~there)).scalar_one()
+            return known, only
+
+        return self._database.read(do)
+
     def page(
         self,
         ref: Ref,
@@ -141,12 +205,21 @@ class Images:
         *,
         after: int | None = None,
         before: int | None = None,
-        state: str = "ready",
+        state: str | Sequence[str] = "ready",
         lacking: int | None = None,
-        missing: Missing = "any",
+        ids: Sequence[int] | None = None,
+        uploaded: bool = False,
     ) -> list[Image]:
-        """Ids rising from above `after`, or else falling from below `before`; `lacking`: only those without a vector in that generation."""
-        query = sa.select(images).where(images.c.collection_id == ref.id, images.c.state == state, _shown(missing))
+        """Ids rising from above `after`, or else falling from below `before`; `lacking`: only those without a vector in that generation.
+
+        `ids`: only of these, at most CHUNK; `uploaded`: only those with a place among the uploads.
+        """
+        states = [state] if isinstance(state, str) else state
+        query = sa.select(images).where(images.c.collection_id == ref.id, images.c.state.in_(states))
+        if ids is not None:
+            query = query.where(images.c.id.in_(ids))
+        if uploaded:
+            query = query.where(_placed(uploaded=True))
         if after is not None:
             query = query.where(images.c.id > after).order_by(images.c.id)
         else:
@@ -155,46 +228,53 @@ class Images:
                 query = query.where(images.c.id < before)
         if lacking is not None:
             query = query.where(sa.or_(images.c.next_generation.is_(None), images.c.next_generation != lacking))
-        return self._database.read(lambda connection: self._records(connection, ref.name, connection.execute(query.limit(limit)).all()))
+        query = query.limit(limit)
+        return self._database.read(lambda connection: records(connection, self._uploads, ref.name, connection.execute(query).all()))
 
-    def ready(self, ref: Ref, ids: Sequence[int], missing: Missing = "any") -> dict[int, Image]:
+    def ready(self, ref: Ref, ids: Sequence[int]) -> dict[int, Image]:
         """The ready ones of these images."""
 
         def do(connection: Connection) -> dict[int, Image]:
             found: dict[int, Image] = {}
             for part in chunks(ids, CHUNK):
-                query = sa.select(images).where(
-                    images.c.id.in_(part), images.c.collection_id == ref.id, images.c.state == "ready", _shown(missing)
-                )
-                found |= {record.id: record for record in self._records(connection, ref.name, connection.execute(query).all())}
+                query = sa.select(images).where(images.c.id.in_(part), images.c.collection_id == ref.id, images.c.state == "ready")
+                rows = connection.execute(query).all()
+                found |= {record.id: record for record in records(connection, self._uploads, ref.name, rows)}
             return found
 
         return self._database.read(do)
 
+    def content(self, collection: str, id: int) -> str | None:
+        """Content hash of a ready image of the collection of that name; None when there is none."""
+        query = (
+            sa.select(images.c.content_hash)
+            .join(collections, collections.c.id == images.c.collection_id)
+            .where(images.c.id == id, images.c.state == "ready", collections.c.name == collection, collections.c.state != "dropping")
+        )
+        return self._database.read(lambda connection: connection.execute(query).scalar())
+
     def hashes(self, ref: Ref, after: int, limit: int) -> list[tuple[int, str]]:
         """(id, content hash) of ready images whose files are there, ids rising from above `after`."""
         query = sa.select(images.c.id, images.c.content_hash).where(
-            images.c.collection_id == ref.id, images.c.state == "ready", images.c.id > after, _shown("false")
+            images.c.collection_id == ref.id,
+            images.c.state == "ready",
+            images.c.id > after,
+            images.c.missing == False,  # noqa: E712
         )
         return self._database.read(
             lambda connection: [(row.id, row.content_hash) for row in connection.execute(query.order_by(images.c.id).limit(limit))]
         )
 
-    def missing_ids(self, collection_id: int, limit: int) -> list[int]:
-        """Ids of ready images whose files are not there, rising."""
-        query = sa.select(images.c.id).where(images.c.collection_id == collection_id, images.c.state == "ready", _shown("true"))
-        return self._database.read(lambda connection: list(connection.execute(query.order_by(images.c.id).limit(limit)).scalars()))
-
     def of_content(self, content_hash: str) -> list[tuple[Ref, Image]]:
         """Images of that content in all collections, also those that wait for their vector, with the collections they are in."""
 
         def do(connection: Connection) -> list[tuple[Ref, Image]]:
-            query = sa.select(images).where(images.c.content_hash == content_hash, images.c.state != "deleting")
+            query = sa.select(images).where(images.c.content_hash == content_hash, images.c.state.in_(("pending", "ready")))
             found = []
             for row in connection.execute(query).all():
                 ref = Collections(self._database).by_id(row.collection_id, connection)
                 if ref is not None:
-                    found += [(ref, image) for image in self._records(connection, ref.name, [row])]
+                    found += [(ref, image) for image in records(connection, self._uploads, ref.name, [row])]
             return found
 
         return self._database.read(do)
@@ -207,13 +287,13 @@ class Images:
         return self._database.read(lambda connection: list(connection.execute(query.order_by(images.c.id)).scalars()))
 
     def known_ids(self, collection_id: int, ids: Sequence[int]) -> set[int]:
-        """Those of the ids that have a row that is not being deleted."""
+        """Those of the ids that have a row that has a vector, or will."""
 
         def do(connection: Connection) -> set[int]:
             found: set[int] = set()
             for part in chunks(ids, CHUNK):
                 query = sa.select(images.c.id).where(
-                    images.c.id.in_(part), images.c.collection_id == collection_id, images.c.state != "deleting"
+                    images.c.id.in_(part), images.c.collection_id == collection_id, images.c.state.in_(("pending", "ready"))
                 )
                 found |= set(connection.execute(query).scalars())
             return found
@@ -254,20 +334,32 @@ class Images:
                 .limit(1)
             )
             row = connection.execute(query).first()
-            return next(iter(self._records(connection, row.collection_name, [row])), None) if row else None
+            return next(iter(records(connection, self._uploads, row.collection_name, [row])), None) if row else None
 
         return self._database.read(do)
 
-    def _records(self, connection: Connection, name: str, rows: Sequence[Row[Any]]) -> list[Image]:
-        records = []
-        for part in chunks(rows, CHUNK):
-            paths = _paths(connection, [row.id for row in part], self._uploads)
-            records += [_image(name, row, paths[row.id]) for row in part if row.id in paths]
-        return records
+
+def records(connection: Connection, uploads: UploadPaths, name: str, rows: Sequence[Row[Any]]) -> list[Image]:
+    """What is handed out of rows of `images`, in their order; `name`: of their collection."""
+    found = []
+    for part in chunks(rows, CHUNK):
+        paths = _paths(connection, [row.id for row in part], uploads)
+        found += [_image(name, row, paths[row.id]) for row in part if row.id in paths]
+    return found
 
 
-def _shown(missing: Missing) -> sa.ColumnElement[bool]:
-    return sa.true() if missing == "any" else images.c.missing == (missing == "true")
+def _placed(*, uploaded: bool, there: bool = False) -> sa.ColumnElement[bool]:
+    """An image has a place among the uploads, or one elsewhere; `there`: with its file."""
+    where = is_upload(locations.c.path) if uploaded else ~is_upload(locations.c.path)
+    found = sa.exists().where(locations.c.image_id == images.c.id, where)
+    return (found.where(locations.c.missing_since.is_(None)) if there else found).correlate(images)
+
+
+def _shared() -> sa.ColumnElement[bool]:
+    """An image of another collection has one of the places of an image, too."""
+    mine, others = locations.alias(), locations.alias()
+    same = sa.and_(others.c.path_hash == mine.c.path_hash, others.c.image_id != mine.c.image_id)
+    return sa.exists().select_from(mine.join(others, same)).where(mine.c.image_id == images.c.id).correlate(images)
 
 
 def _paths(connection: Connection, ids: Sequence[int], uploads: UploadPaths) -> dict[int, list[str]]:
@@ -275,8 +367,8 @@ def _paths(connection: Connection, ids: Sequence[int], uploads: UploadPaths) -> 
     there: dict[int, list[str]] = {}
     gone: dict[int, list[str]] = {}
     query = sa.select(locations.c.image_id, locations.c.path, locations.c.missing_since).where(locations.c.image_id.in_(ids))
-    for row in connection.execute(query.order_by(locations.c.image_id, locations.c.id)):
-        (there if row.missing_since is None else gone).setdefault(row.image_id, []).append(uploads.real(row.path))
+    for id, path, missing_since in connection.execute(query.order_by(locations.c.image_id, locations.c.id)).all():
+        (there if missing_since is None else gone).setdefault(id, []).append(uploads.real(path))
     return gone | there
 
 
@@ -298,7 +390,7 @@ def _metadata(row: Row[Any]) -> ImageMetadata:
         width=row.width,
         height=row.height,
         format=row.format,
-        taken_at=aware(row.taken_at),
+        taken_at=taken(row.taken_at, row.taken_offset),
         camera=row.camera,
         latitude=row.latitude,
         longitude=row.longitude,

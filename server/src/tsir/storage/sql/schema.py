@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
-HEAD = "0002"
+HEAD = "0004"
 """The newest schema revision: a catalog that has it opens without loading Alembic."""
 
 _KEY = sa.BigInteger().with_variant(sa.Integer, "sqlite")
@@ -55,12 +55,13 @@ images = sa.Table(
     sa.Column("id", _KEY, primary_key=True, autoincrement=True),
     sa.Column("collection_id", _KEY, sa.ForeignKey("collections.id", name="fk_images_collection"), nullable=False),
     sa.Column("content_hash", sa.String(64), nullable=False),
-    sa.Column("state", sa.String(8), nullable=False),  # pending, ready, deleting
+    sa.Column("state", sa.String(8), nullable=False),  # pending, ready, deleting, leaving, excluded
     sa.Column("width", sa.Integer, nullable=False),
     sa.Column("height", sa.Integer, nullable=False),
     sa.Column("bytes", sa.BigInteger, nullable=False),
     sa.Column("format", sa.String(32), nullable=False),
-    sa.Column("taken_at", _TIME),
+    sa.Column("taken_at", _TIME),  # by the camera's clock
+    sa.Column("taken_offset", sa.SmallInteger),  # minutes that it is ahead of UTC, where the camera noted that
     sa.Column("camera", sa.String(255)),
     sa.Column("latitude", sa.Double),
     sa.Column("longitude", sa.Double),
@@ -68,10 +69,13 @@ images = sa.Table(
     sa.Column("stale", sa.Boolean, nullable=False),  # its places changed since its vector was written: the folder filter is behind
     sa.Column("next_generation", sa.Integer),  # the generation in the making that already has its vector
     sa.Column("missing", sa.Boolean, nullable=False, server_default=sa.text("0")),  # none of its files is there now
+    sa.Column("name", sa.String(255), nullable=False, server_default=""),  # of its first place, as `values.sortable` has it
     sa.UniqueConstraint("collection_id", "content_hash", name="uq_images_content"),
     sa.Index("ix_images_state", "collection_id", "state", "id"),
     sa.Index("ix_images_hash", "content_hash"),
     sa.Index("ix_images_missing", "collection_id", "missing", "state"),
+    sa.Index("ix_images_taken", "collection_id", "state", "taken_at", "id"),
+    sa.Index("ix_images_name", "collection_id", "state", "name", "id"),
     **_OPTIONS,
 )
 locations = sa.Table(
@@ -84,6 +88,7 @@ locations = sa.Table(
     sa.Column("path_hash", sa.String(64), nullable=False),  # MySQL cannot index a whole path
     sa.Column("bytes", sa.BigInteger, nullable=False),
     sa.Column("mtime_ns", sa.BigInteger, nullable=False),
+    sa.Column("name", sa.String(255), nullable=False, server_default=""),  # its last part, as `values.sortable` has it
     sa.Column("missing_since", _TIME),  # when its file was found to be gone
     sa.UniqueConstraint("collection_id", "path_hash", name="uq_locations_path"),
     sa.Index("ix_locations_image", "image_id", "id"),

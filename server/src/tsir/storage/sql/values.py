@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from datetime import datetime, timezone
+import unicodedata
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+
+import sqlalchemy as sa
 
 from tsir.errors import InvalidInput
 
@@ -14,6 +17,10 @@ CHUNK = 500
 
 MAX_PATH_BYTES = 16_384
 """4,096 characters, four bytes each: the longest path Linux opens."""
+
+
+MAX_NAME = 255
+"""Characters of a name by which is sorted. Linux allows so many bytes."""
 
 
 class UploadPaths:
@@ -36,11 +43,35 @@ class UploadPaths:
         return self._start + stored[len(self.PREFIX) :] if stored.startswith(self.PREFIX) else stored
 
 
+def is_upload(path: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Whether a stored path is one of an upload."""
+    start = UploadPaths.PREFIX
+    return sa.and_(path >= start, path < start[:-1] + chr(ord(start[-1]) + 1))
+
+
 def utc(when: datetime | None) -> datetime | None:
     """Naive UTC, as stored; a naive time is taken as UTC already. Years before 1000 are no date (MySQL has none)."""
     if when is None or when.year < 1000:
         return None
     return when.astimezone(timezone.utc).replace(tzinfo=None) if when.tzinfo else when
+
+
+def clock(when: datetime | None) -> datetime | None:
+    """A capture time as stored: what the camera's clock showed. Years before 1000 are no date (MySQL has none)."""
+    return None if when is None or when.year < 1000 else when.replace(tzinfo=None)
+
+
+def offset(when: datetime | None) -> int | None:
+    """Minutes that the camera's clock is ahead of UTC; None: nobody knows."""
+    ahead = when.utcoffset() if when is not None else None
+    return None if ahead is None else round(ahead.total_seconds() / 60)
+
+
+def taken(shown: datetime | None, minutes: int | None) -> datetime | None:
+    """A capture time from what `clock` and `offset` gave: without a zone where none is known."""
+    if shown is None or minutes is None:
+        return shown
+    return shown.replace(tzinfo=timezone(timedelta(minutes=minutes)))
 
 
 def aware(when: datetime | None) -> datetime | None:
@@ -69,6 +100,12 @@ def storable(value: str | None, length: int) -> str | None:
     if value is None:
         return None
     return value.encode(errors="replace").decode().replace("\0", "").strip()[:length] or None
+
+
+def sortable(name: str) -> str:
+    """A file's name (or a pattern of one) as it is compared and sorted: upper and lower case are the same, and so are an accent that is a
+    character of its own (as macOS writes names) and one that is not."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())[:MAX_NAME]
 
 
 def finite(value: float | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
@@ -12,6 +13,10 @@ from sqlalchemy.engine import URL, Connection, Engine
 
 POOL: dict[str, Any] = {"pool_size": 10, "max_overflow": 40, "pool_timeout": 30}
 """Connections: more than requests that run at once, so that a search never waits for an import's."""
+
+
+EARTH_KM = 6371.0
+"""Radius."""
 
 
 class Dialect:
@@ -58,6 +63,30 @@ class Dialect:
     def lost(self, error: sa.exc.OperationalError) -> bool:
         """Whether a transaction lost against another one, so that it should be run again."""
         return False
+
+    def damaged(self, error: sa.exc.SQLAlchemyError) -> bool:
+        """Whether the database's file is not what it should be."""
+        return False
+
+    def like(self, column: sa.ColumnElement[Any], pattern: str, *, lowered: bool = False) -> sa.ColumnElement[bool]:
+        """The column is like the pattern, in which `*` is any characters and `?` one. `lowered`: upper and lower case are the same, as
+        far as the database knows them."""
+        escaped = re.sub("[!%_]", r"!\g<0>", pattern).replace("*", "%").replace("?", "_")
+        return sa.func.lower(column).like(sa.func.lower(escaped), escape="!") if lowered else column.like(escaped, escape="!")
+
+    def joined(self, start: str, rest: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+        """A text before one of the database's."""
+        return sa.func.concat(start, rest)
+
+    def folder(self, path: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+        """What comes before the last slash of a path."""
+        raise NotImplementedError
+
+    def kilometres(
+        self, latitude: sa.ColumnElement[float], longitude: sa.ColumnElement[float], to_latitude: float, to_longitude: float
+    ) -> sa.ColumnElement[float]:
+        """From one point on the earth to another, along the ground; all in degrees."""
+        raise NotImplementedError
 
     def away(self, error: sa.exc.SQLAlchemyError) -> bool:
         """Whether the database does not answer now and may later (restarting, overloaded, its disk full): waiting makes sense."""

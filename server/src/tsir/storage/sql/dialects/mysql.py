@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 
 from tsir.errors import StoreUnavailable
-from tsir.storage.sql.dialects.base import POOL, Dialect
+from tsir.storage.sql.dialects.base import EARTH_KM, POOL, Dialect
 
 SESSION = "SET SESSION sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone='+00:00', innodb_lock_wait_timeout=20"
 """Whatever the server's defaults: nothing is cut off silently, times are UTC, a lock is waited for 20 s."""
@@ -83,6 +84,17 @@ class MySQL(Dialect):
     def now(self, connection: Connection) -> datetime:
         now: datetime = connection.execute(sa.select(sa.func.utc_timestamp(sa.literal_column("6")))).scalar_one()
         return now
+
+    def folder(self, path: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+        return sa.func.left(path, sa.func.char_length(path) - sa.func.char_length(sa.func.substring_index(path, "/", -1)) - 1)
+
+    def kilometres(
+        self, latitude: sa.ColumnElement[float], longitude: sa.ColumnElement[float], to_latitude: float, to_longitude: float
+    ) -> sa.ColumnElement[float]:
+        north, east = sa.func.radians(latitude - to_latitude) / 2, sa.func.radians(longitude - to_longitude) / 2
+        across = sa.func.cos(sa.func.radians(latitude)) * math.cos(math.radians(to_latitude))
+        half = sa.func.pow(sa.func.sin(north), 2) + across * sa.func.pow(sa.func.sin(east), 2)
+        return 2 * EARTH_KM * sa.func.asin(sa.func.sqrt(sa.func.least(half, 1.0)))
 
     def lost(self, error: sa.exc.OperationalError) -> bool:
         return _number(error) in LOST

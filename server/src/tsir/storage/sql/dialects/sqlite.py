@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +13,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 
-from tsir.storage.sql.dialects.base import POOL, Dialect
+from tsir.storage.sql.dialects.base import EARTH_KM, POOL, Dialect
 
 AWAY = ("is locked", "is busy", "disk i/o error", "disk is full", "unable to open database file")
 """What SQLite says of a trouble that passes: other connections, a disk that is full or away."""
+
+
+DAMAGED = ("malformed", "not a database", "could not decode to utf-8", "file is encrypted", "unsupported file format")
+"""What SQLite says of a file that is not what it should be."""
 
 
 class SQLite(Dialect):
@@ -50,6 +55,27 @@ class SQLite(Dialect):
     def now(self, connection: Connection) -> datetime:
         return datetime.now(timezone.utc).replace(tzinfo=None)
 
+    def damaged(self, error: sa.exc.SQLAlchemyError) -> bool:
+        text = str(getattr(error, "orig", "") or error).lower()
+        return any(words in text for words in DAMAGED)
+
+    def like(self, column: sa.ColumnElement[Any], pattern: str, *, lowered: bool = False) -> sa.ColumnElement[bool]:
+        # LIKE takes some upper case letters for lower ones here, GLOB none; it knows "[" as well.
+        escaped = pattern.replace("[", "[[]")
+        return sa.func.lower(column).op("GLOB")(sa.func.lower(escaped)) if lowered else column.op("GLOB")(escaped)
+
+    def joined(self, start: str, rest: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+        return sa.literal(start).op("||")(rest)
+
+    def folder(self, path: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+        # What is at its end and is no slash, then the slash: a path has no two in a row.
+        return sa.func.rtrim(sa.func.rtrim(path, sa.func.replace(path, "/", "")), "/")
+
+    def kilometres(
+        self, latitude: sa.ColumnElement[float], longitude: sa.ColumnElement[float], to_latitude: float, to_longitude: float
+    ) -> sa.ColumnElement[float]:
+        return sa.func.tsir_kilometres(latitude, longitude, to_latitude, to_longitude)
+
     def away(self, error: sa.exc.SQLAlchemyError) -> bool:
         text = str(getattr(error, "orig", "")).lower()
         return super().away(error) or any(words in text for words in AWAY)
@@ -62,6 +88,15 @@ def _tune(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA synchronous=FULL")  # what was committed survives a power cut
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+    connection.create_function("tsir_kilometres", 4, _kilometres, deterministic=True)  # not every SQLite knows a sine
+
+
+def _kilometres(latitude: float | None, longitude: float | None, to_latitude: float, to_longitude: float) -> float | None:
+    if latitude is None or longitude is None:
+        return None
+    north, east = math.radians(latitude - to_latitude) / 2, math.radians(longitude - to_longitude) / 2
+    across = math.cos(math.radians(latitude)) * math.cos(math.radians(to_latitude))
+    return 2 * EARTH_KM * math.asin(math.sqrt(min(1.0, math.sin(north) ** 2 + across * math.sin(east) ** 2)))
 
 
 def _begin(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""Pictures of any size and mode -> the square that a CLIP-like model sees. Pillow only; scaling of values is the graph's part."""
+"""Pictures of any size and mode -> the square that a model sees. Pillow only; scaling of values is the graph's part."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ class Geometry:
     size: int
     fit: Fit = "crop"
     resample: Resampling = Resampling.BICUBIC
+    gap: float | None = None
+    """Pillow's `reducing_gap`, for squash: by whole numbers with the mean of the pixels first, as long as the rest is at least so much."""
 
     def apply(self, image: Image) -> Image:
         """RGB [size, size]; a picture that is so already comes back as it is. Pillow's filters antialias."""
@@ -46,7 +48,7 @@ class Geometry:
         if image.size == (self.size, self.size):
             return image
         if self.fit == "squash":
-            return image.resize((self.size, self.size), self.resample)
+            return image.resize((self.size, self.size), self.resample, reducing_gap=self.gap)
         return self._pad(image) if self.fit == "pad" else self._crop(image)
 
     def _crop(self, image: Image) -> Image:

@@ -1,0 +1,114 @@
+"""The embedded Milvus' vectors in memory: always what Milvus Lite has, and searched exactly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.storage.conftest import DIM, fan, picture
+from tsir.records import Vectors
+from tsir.settings import Settings
+from tsir.storage.milvus import lite, resident
+from tsir.storage.milvus.client import VectorStore
+from tsir.storage.milvus.resident import Resident
+
+IDS = st.lists(st.integers(1, 40), unique=True, max_size=30)
+WRITES = st.lists(st.tuples(st.booleans(), IDS), max_size=12)
+
+
+def vectors_of(ids: list[int], change: int) -> Vectors:
+    rng = np.random.default_rng([change, *ids])
+    return rng.standard_normal((len(ids), DIM)).astype(np.float32)
+
+
+@given(WRITES, st.integers(1, 50), st.none() | IDS)
+def test_is_what_was_written_and_finds_the_nearest(writes: list[tuple[bool, list[int]]], k: int, among: list[int] | None) -> None:
+    rows, expected = Resident.empty(), dict[int, Vectors]()
+    for change, (put, ids) in enumerate(writes):
+        if put:
+            new = vectors_of(ids, change)
+            rows.put(ids, new)
+            expected |= dict(zip(ids, new, strict=True))
+        else:
+            rows.remove(ids)
+            expected = {id: vector for id, vector in expected.items() if id not in ids}
+        assert len(rows) == len(expected)
+    held = rows.get(list(range(50)))
+    assert held.keys() == expected.keys()
+    assert all((held[id] == expected[id]).all() for id in expected)
+    queries = vectors_of([1, 2], 99)
+    for query, hits in zip(queries, rows.search(queries, k, among, True), strict=True):
+        scores = {id: float(vector @ query) for id, vector in expected.items() if among is None or id in among}
+        best = sorted(scores.values(), reverse=True)[:k]
+        assert [hit.score for hit in hits] == pytest.approx(best, abs=1e-5)
+        assert all(scores[hit.id] == pytest.approx(hit.score, abs=1e-5) for hit in hits)
+        assert all(hit.vector is not None and (hit.vector == expected[hit.id]).all() for hit in hits)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> VectorStore:
+    return VectorStore(Settings(data_dir=tmp_path, _env_file=None))  # type: ignore[call-arg]
+
+
+def in_files(tmp_path: Path, name: str) -> dict[int, Vectors]:
+    found = resident.read(tmp_path / "vectors.db" / lite.ROWS / name)
+    return found.get(list(range(1000)))
+
+
+def test_files_of_milvus_lite_are_read_as_it_reads_them(store: VectorStore, tmp_path: Path) -> None:
+    """Over several files: rows written anew, deleted, and written after they were deleted."""
+    store.ensure("one", DIM, "FLAT")
+    vectors, facts = fan(40), [picture()] * 40
+
+    def write(ids: range, shift: int) -> None:
+        store.upsert("one", list(ids), np.roll(vectors, shift, axis=0)[: len(ids)], facts[: len(ids)])
+        store.flush("one")
+
+    write(range(40), 0)
+    write(range(10, 20), 1)
+    store.delete("one", list(range(5, 15)))
+    store.flush("one")
+    write(range(12, 14), 2)
+    store.delete("one", [30])
+    store.flush("one")
+    expected = {id: vectors[id] for id in range(40)} | {id: np.roll(vectors, 1, axis=0)[id - 10] for id in range(10, 20)}
+    expected |= {id: np.roll(vectors, 2, axis=0)[id - 12] for id in range(12, 14)}
+    for id in [*range(5, 12), 14, 30]:
+        del expected[id]
+    held = in_files(tmp_path, "one")
+    assert held.keys() == expected.keys() == set(store.ids("one", 0, None).tolist())
+    assert all(held[id] == pytest.approx(expected[id]) for id in expected)
+    store.close()
+
+
+def test_what_is_in_memory_follows_every_write(store: VectorStore) -> None:
+    store.ensure("one", DIM, "FLAT")
+    assert store.in_memory("one")
+    assert store.search("one", fan(1), 5, "FLAT", None, "Bounded", False) == [[]]
+    store.upsert("one", [1, 2, 3], fan(3), [picture()] * 3)
+    assert [hit.id for hit in store.search("one", fan(1), 5, "FLAT", None, "Bounded", False)[0]] == [1, 2, 3]
+    store.delete("one", [1])
+    assert store.get("one", [1, 2, 3], "Strong").keys() == {2, 3}
+    store.drop("one")
+    store.ensure("one", DIM, "FLAT")
+    assert store.search("one", fan(1), 5, "FLAT", None, "Bounded", False) == [[]]
+    store.close()
+
+
+@pytest.mark.parametrize("why", ["newer files", "too large"])
+def test_without_memory_milvus_lite_searches(store: VectorStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    store.ensure("one", DIM, "FLAT")
+    store.upsert("one", [1, 2, 3], fan(3), [picture()] * 3)
+    if why == "too large":
+        monkeypatch.setattr(resident, "BYTES", 0)
+    else:
+        store.flush("one")
+        manifest = tmp_path / "vectors.db" / lite.ROWS / "one" / "manifest.json"
+        manifest.write_text(manifest.read_text().replace("data_files", "files_of_data"))
+    assert not store.in_memory("one")
+    assert [hit.id for hit in store.search("one", fan(1), 5, "FLAT", None, "Strong", False)[0]] == [1, 2, 3]
+    store.close()

@@ -79,6 +79,7 @@ def _restore_stray(library: Library, runner: JobRunner, collection: str, name: s
         target = uploads.folder / name[:2] / name
         if not UPLOAD.fullmatch(f"{name[:2]}/{name}") or target.exists():
             target = uploads.place(secrets.token_hex(16), Path(name).suffix.lower())
+        uploads.expect()
         trash.give_back(target, name)
         job = submit_kept(runner, collection, [(target, name)])
         trash.forget_stray(name)

@@ -418,6 +418,15 @@ class Locations:
         mine = query.where(locations.c.collection_id == collection_id, locations.c.missing_since.is_not(None), self._below(root))
         return self._database.read(lambda connection: connection.execute(mine).scalar_one())
 
+    def knows_uploads(self) -> bool:
+        """Whether there are uploads whose files should be there."""
+        query = (
+            sa.select(locations.c.id)
+            .join(images, images.c.id == locations.c.image_id)
+            .where(is_upload(locations.c.path), locations.c.missing_since.is_(None), images.c.state.in_(SEEN))
+        )
+        return self._database.read(lambda connection: connection.execute(query.limit(1)).first() is not None)
+
     def excluded_below(self, collection_id: int, root: str) -> int:
         """How many excluded images have a place at or below the folder."""
         query = (

@@ -165,7 +165,7 @@ class _Writer:
         return len(lines)
 
     def _trash(self) -> None:
-        for path in sorted(self._library.files.trash.folder.glob("*")):
+        for path in sorted(self._library.files.trash.paths()):
             if not TRASHED.fullmatch(path.name) or path.suffix == TEMPORARY:
                 continue
             with suppress(FileNotFoundError):  # emptied meanwhile

@@ -74,8 +74,13 @@ class Person:
     def press(self, target: Locator) -> None:
         target.click()
 
-    def write(self, target: Locator, text: str) -> None:
-        self.press(target)
+    def enter(self, field: Locator) -> None:
+        """Puts the caret there."""
+        self.press(field)
+
+    def write(self, field: Locator, text: str) -> None:
+        self.enter(field)
+        expect(field).to_be_focused()
         self.page.keyboard.press("Control+a")
         self.page.keyboard.type(text)
 
@@ -144,6 +149,12 @@ class Toucher(Person):
     def press(self, target: Locator) -> None:
         target.tap()
 
+    def enter(self, field: Locator) -> None:
+        for _ in range(3):  # taps until the caret is there, as one does
+            self.press(field)
+            if field.evaluate("it => it === document.activeElement"):
+                return
+
     def at(self, x: float, y: float) -> None:
         self.page.touchscreen.tap(x, y)
 
@@ -207,10 +218,8 @@ class Typist(Person):
         self.reach(target)
         self.page.keyboard.press("Enter")
 
-    def write(self, target: Locator, text: str) -> None:
-        self.reach(target)
-        self.page.keyboard.press("Control+a")
-        self.page.keyboard.type(text)
+    def enter(self, field: Locator) -> None:
+        self.reach(field)
 
     def draw(self) -> None:
         self.press(self.button("sketch.more"))

@@ -327,3 +327,11 @@ def test_what_was_not_moved_stays_where_it_is(library: Library, add: Add, photos
     photos = library.collection("photos")
     assert [photos.image(entry.id).path for entry in begun] == [str(new / "0.jpg"), *(str(old / f"{n}.jpg") for n in (1, 2, 3))]
     assert photos.describe().missing == 0
+
+
+def test_one_deleted_file_is_no_missing_drive(library: Library, add: Add, photos_folder: Path) -> None:
+    add({f"{n}.jpg": axis(1, n) for n in range(4)})
+    gone = photos_folder / "0.jpg"
+    gone.unlink()
+    swept = library.collection("photos").look(photos_folder, only=lambda path: path == str(gone))
+    assert (swept.images, swept.suspicions) == (1, ())

@@ -271,7 +271,7 @@ class Collection:
     ) -> Swept:
         """Compare the places at or below `root` (None: all) with the disk. Of those that are gone, only the ones `within` are marked.
 
-        With `only`, no other paths are looked at.
+        With `only`, no other paths are looked at: they are as they were.
         """
         locations = self._stores.catalog.locations
         self._now()
@@ -282,6 +282,7 @@ class Collection:
             gone, back = [], []
             for place in places:
                 if not only(place.file.path):
+                    absence.count(place.file.path, gone=place.missing, known=place.missing)
                     continue
                 state, reason = look_closely(place.file)
                 if reason is not None:

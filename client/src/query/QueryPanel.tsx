@@ -6,7 +6,7 @@ import { linkOf } from "../app/usePage";
 import type { Pictures } from "../app/usePictures";
 import { useSpeech } from "../i18n";
 import type { Problem } from "../server/problem";
-import { useAccept, useConditions, useFormats } from "../server/queries";
+import { useAccept, useCollectionNames, useConditions, useFormats } from "../server/queries";
 import { SketchPad } from "../sketch/SketchPad";
 import type { Change, Pasted } from "../sketch/strokes";
 import { IconButton, Pill } from "../ui/Button";
@@ -39,6 +39,7 @@ export function QueryPanel({ collection, question, dispatch, hasSketch, pictures
   const formats = useFormats();
   const conditions = useConditions();
   const accept = useAccept();
+  const names = useCollectionNames();
   const { text, notText, balance, image, likes, filter, collapse, everywhere, drawing, strengths } = question;
   const [without, setWithout] = useState(notText !== "");
   const words = useRef<HTMLInputElement>(null);
@@ -223,7 +224,7 @@ export function QueryPanel({ collection, question, dispatch, hasSketch, pictures
                 return (
                   <LikeChip
                     key={`${like.id} ${like.box}`}
-                    collection={collection}
+                    collections={everywhere ? [collection, ...names] : [collection]}
                     like={like}
                     factor={strengths[kind] ?? 1}
                     many={many}

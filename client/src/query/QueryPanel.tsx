@@ -45,7 +45,10 @@ export function QueryPanel({ collection, question, dispatch, hasSketch, pictures
   const words = useRef<HTMLInputElement>(null);
   const chooser = useRef<HTMLInputElement>(null);
   // A page that begins with an answer, and without a drawing, shows the answer.
-  const dock = useDock(() => drawing.marks.length === 0 && (text !== "" || likes.length > 0 || image !== null));
+  const dock = useDock(
+    () => drawing.marks.length === 0 && (text !== "" || likes.length > 0 || image !== null),
+    question,
+  );
   const draw = useCallback((change: Change) => dispatch({ type: "draw", change }), [dispatch]);
   const ask = (parts: Partial<Omit<Question, "drawing">>): void => dispatch({ type: "ask", parts });
   const rest = (): void => dispatch({ type: "rest" });

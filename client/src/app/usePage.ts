@@ -42,9 +42,8 @@ const placeLeft = (): Partial<State> => stateOf(JSON.parse(sessionStorage.getIte
 /** Browsers drop an entry's state when its address changes while the page is being reloaded: a stroke's link may be that late. */
 function regain(): void {
   const [load] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
-  const { name, pushed = false, scroll = 0 } = placeLeft();
-  if (load?.type !== "reload" || present().name !== undefined || name === undefined) return;
-  write("replace", { name, pushed, scroll }, window.location.href);
+  const left = placeLeft();
+  if (load?.type === "reload" && !present().name && left.name) window.history.replaceState(left, "");
 }
 
 export type Beginning = readonly [address: Address, held: Held | null];

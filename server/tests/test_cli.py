@@ -89,6 +89,36 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:  # `tsir ... | head`
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("output", "code", "sentence"),
+    [(">/dev/full", 1, "tsir: The output cannot be written: No space left on device.\n"), (">&-", 0, "")],
+)
+def test_output_that_goes_nowhere_is_a_sentence(output: str, code: int, sentence: str) -> None:
+    command = f'"{sys.executable}" -c "from tsir.cli import main; main()" --help {output}'
+    ended = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True)
+    assert (ended.returncode, ended.stderr) == (code, sentence)
+
+
+def test_a_terminal_of_unknown_size_shows_the_table_without_pictures() -> None:
+    code = """
+import io
+from types import SimpleNamespace as Some
+from PIL import Image
+from tsir.commands.finding import _table
+file = io.BytesIO()
+Image.new("RGB", (4, 4)).save(file, "PNG")
+hit = Some(score=0.5, id=7, width=4, height=4, taken_at=None, path="/red.png")
+_table(Some(thumbnail=lambda image: file.getvalue()), [hit])
+"""
+    terminal, inside = os.openpty()  # 0 columns, until somebody says otherwise
+    ended = subprocess.run([sys.executable, "-c", code], stdin=inside, stdout=inside, stderr=subprocess.PIPE, text=True)
+    os.close(inside)
+    shown = os.read(terminal, 10_000).decode()
+    os.close(terminal)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "/red.png" in shown
+
+
 def test_every_command_explains_itself(tsir: Tsir) -> None:
     for command in (
         "up",

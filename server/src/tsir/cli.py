@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import gc
 import inspect
@@ -683,8 +684,13 @@ def main(arguments: list[str] | None = None) -> None:
         app(arguments, prog_name="tsir")
     except SystemExit as leaving:
         code = leaving.code
-    with contextlib.suppress(OSError):  # nobody reads any more
-        sys.stdout.flush()
-        sys.stderr.flush()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        sys.stderr.write(f"tsir: The output cannot be written: {error.strerror}.\n")
+        code = 1
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # none where the shell closed it
+        with contextlib.suppress(OSError):  # nobody reads any more
+            stream.flush()
     # Everything is closed by now; taking the interpreter apart, with all its libraries, would only take seconds more.
     os._exit(code if isinstance(code, int) else int(code is not None))

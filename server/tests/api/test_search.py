@@ -64,10 +64,26 @@ def test_json_form_and_link_ask_the_same(site: TestClient) -> None:
     as_json = names(site.post(SEARCH, json=asked))
     as_form = names(site.post(SEARCH, data={**asked, "filter": json.dumps(asked["filter"])}))
     as_link = names(site.get(SEARCH, params={"like": red, "not_text": "blue", "max_width": 70, "name": "*0*", "limit": 3}))
+    none = names(site.get(SEARCH, params={"text": "red", "query": "id:none"}))
+    assert none == names(site.post(SEARCH, json={"text": "red", "filter": {"ids": []}})) == []
     as_line = names(site.get(SEARCH, params={"like": red, "query": "-blue width:<70 name:*0*", "limit": 3}))
     assert as_json == as_form == as_link == as_line
     assert len(as_json) == 3
     assert "red0" not in as_json
+
+
+def test_what_is_not_known_is_never_passed_over(site: TestClient) -> None:
+    assert said(site.get(SEARCH, params={"text": "red", "min_widht": 70})) == "min_widht is not known here."
+    for answer in (
+        site.post(SEARCH, data={"text": "red", "min_width": 70}),
+        site.post(SEARCH, files={"text": (None, "red"), "min_width": (None, "70")}),
+        site.post(SEARCH, json={"text": "red", "min_width": 70}),
+    ):
+        assert said(answer) == "min_width is not known here. Conditions stand in filter."
+    assert "limit stands in the address" in said(site.post(SEARCH, params={"limit": 3}, data={"text": "red"}))
+    for listing in ("images", "images/facets"):
+        assert "min_widht" in said(site.get(f"/api/v1/collections/tsir/{listing}", params={"min_widht": 70}))
+    assert "formats=...&formats=..." in said(site.get(SEARCH, params={"text": "red", "formats": "JPEG,PNG"}))
 
 
 def test_several_texts_and_pictures_count_by_their_weights(site: TestClient) -> None:
@@ -180,6 +196,9 @@ def test_many_queries_have_the_answers_that_each_has_alone(site: TestClient) -> 
         assert answer["next"] == alone["next"]
     assert "queries[1]" in said(site.post(f"{SEARCH}/batch", json={"queries": [{"text": "a"}, {"query": "size:x"}]}))
     assert "queries[1]: cursor" in said(site.post(f"{SEARCH}/batch", json={"queries": [{"text": "a"}, {"text": "a", "cursor": "x"}]}), 404)
+    for unknown in (999_999, {"id": 999_999, "box": [0, 0, 1, 0.5]}):
+        asked = {"queries": [{"text": "a"}, {"like": [unknown]}]}
+        assert "queries[1]: There is no image 999999" in said(site.post(f"{SEARCH}/batch", json=asked), 404)
     assert "queries" in said(site.post(f"{SEARCH}/batch", json={"queries": [{"text": "a"}] * 257}))
 
 

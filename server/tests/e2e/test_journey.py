@@ -74,8 +74,13 @@ class Person:
     def press(self, target: Locator) -> None:
         target.click()
 
-    def write(self, target: Locator, text: str) -> None:
-        self.press(target)
+    def enter(self, field: Locator) -> None:
+        """Puts the caret there."""
+        self.press(field)
+
+    def write(self, field: Locator, text: str) -> None:
+        self.enter(field)
+        expect(field).to_be_focused()
         self.page.keyboard.press("Control+a")
         self.page.keyboard.type(text)
 
@@ -144,6 +149,12 @@ class Toucher(Person):
     def press(self, target: Locator) -> None:
         target.tap()
 
+    def enter(self, field: Locator) -> None:
+        for _ in range(3):  # taps until the caret is there, as one does
+            self.press(field)
+            if field.evaluate("it => it === document.activeElement"):
+                return
+
     def at(self, x: float, y: float) -> None:
         self.page.touchscreen.tap(x, y)
 
@@ -157,10 +168,14 @@ class Toucher(Person):
         self.press(self.button("sketch.grow"))  # the sheet lies small below the pictures
         super().weigh(slider)
 
-    def look_at(self, place: int) -> Locator:
+    def make_room(self) -> None:
+        """Moves the pictures by hand: the sheet gets small, and what lies below it can be touched."""
         if self.button("sketch.grow").count() == 0:
-            self.drag((180, 200), (180, 120))  # the pictures move, and the sheet makes room for them
+            self.drag((180, 200), (180, 120))
             expect(self.button("sketch.grow")).to_be_visible()
+
+    def look_at(self, place: int) -> Locator:
+        self.make_room()
         return super().look_at(place)
 
     def open_filters(self) -> None:
@@ -174,6 +189,7 @@ class Toucher(Person):
         self.choose_folder(folder)
 
     def choose_three(self) -> None:
+        self.make_room()
         box = tile(self.page, 0).bounding_box()
         assert box
         devtools = self.page.context.new_cdp_session(self.page)
@@ -202,10 +218,8 @@ class Typist(Person):
         self.reach(target)
         self.page.keyboard.press("Enter")
 
-    def write(self, target: Locator, text: str) -> None:
-        self.reach(target)
-        self.page.keyboard.press("Control+a")
-        self.page.keyboard.type(text)
+    def enter(self, field: Locator) -> None:
+        self.reach(field)
 
     def draw(self) -> None:
         self.press(self.button("sketch.more"))
@@ -271,6 +285,12 @@ def album(folder: Path, year: int) -> Path:
     return folder / "trip"
 
 
+def looked_at(page: Page) -> str:
+    """The id of the picture that the viewer shows, as the address has it."""
+    expect(page).to_have_url(re.compile(r"[?&]view=\d"))
+    return re.findall(r"[?&]view=(\d+)", page.url)[0]
+
+
 def sign_in(person: Person, key: str) -> None:
     question = person.page.get_by_role("dialog", name=person.t("key.title"))
     expect(question).to_be_visible()
@@ -281,6 +301,7 @@ def sign_in(person: Person, key: str) -> None:
 def answered(person: Person, first: str | None = None) -> None:
     """There is an answer, whose best picture is not `first`."""
     expect(person.page.get_by_role("heading", name=person.t("results.best"))).to_be_visible()
+    expect(person.page.get_by_test_id("status")).not_to_be_empty()  # it is while another answer is on its way
     if first:
         expect(results(person.page).first).not_to_have_attribute("data-id", first)
     tile(person.page, 0)
@@ -328,7 +349,7 @@ def go(person: Person, site: Site, context: BrowserContext, folder: Path, year: 
     link = page.evaluate("navigator.clipboard.readText()")
 
     viewer = person.look_at(1)
-    seen = tile(page, 1).get_attribute("data-id")
+    seen = looked_at(page)
     assert violations(page) == [], "the viewer"
     person.press(person.button("viewer.like", viewer))
     expect(page).to_have_url(re.compile(rf"like={seen}(&|$)"))
@@ -341,7 +362,7 @@ def go(person: Person, site: Site, context: BrowserContext, folder: Path, year: 
     answered(person)
 
     viewer = person.look_at(0)
-    seen = tile(page, 0).get_attribute("data-id")
+    seen = looked_at(page)
     part = person.take_part(viewer)
     expect(page).to_have_url(re.compile(rf"like={seen}%40\d+_\d+_\d+_\d+"))
     corners = re.findall(r"like=\d+%40(\d+)_(\d+)_(\d+)_(\d+)", page.url)[0]

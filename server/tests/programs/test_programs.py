@@ -182,6 +182,15 @@ def test_single_pictures_are_added_looked_at_and_removed(loaded: Any, name: str)
         (lambda library, name: library.search("red", min_width="wide", collection=name), errors.InvalidInput, "min_width"),
         (lambda library, name: library.search("red", min_width=object(), collection=name), errors.InvalidInput, "object"),
         (lambda library, name: library.search("red", limit=0, collection=name), errors.InvalidInput, "limit"),
+        (lambda library, name: library.search("red", limit=2.5, collection=name), errors.InvalidInput, "limit"),
+        (lambda library, name: library.search("red", min_score="high", collection=name), errors.InvalidInput, "min_score"),
+        (lambda library, name: library.search("red size:huge", collection=name), errors.InvalidInput, "size:huge"),
+        (lambda library, name: library.search("\ud800", collection=name), errors.InvalidInput, "valid Unicode"),
+        (lambda library, name: library.search("a\0b", collection=name), errors.InvalidInput, "valid Unicode"),
+        (lambda library, name: library.search("red", weights="text", collection=name), errors.InvalidInput, "weights"),
+        (lambda library, name: library.search("red", weights={"text": object()}, collection=name), errors.InvalidInput, "weights"),
+        (lambda library, name: library.search("red", collections=7, collection=name), errors.InvalidInput, "collections is 7"),
+        (lambda library, name: library.search("red", collections=["nowhere"], collection=name), errors.NotFound, "nowhere"),
         (lambda library, name: library.search("red", cursor="x", collection=name), errors.NotFound, "cursor"),
         (lambda library, name: library.search(7, collection=name), errors.InvalidInput, "query is of the type int"),
         (lambda library, name: library.search(sketch="/no/such.png", collection=name), errors.InvalidInput, "No such file"),
@@ -205,6 +214,25 @@ def test_what_cannot_be_used_is_said(
     assert sentence in str(raised.value) and str(raised.value)
 
 
+def test_several_collections_are_searched_at_once(loaded: Any, name: str) -> None:
+    other = f"{name}_other"
+    added = loaded.add(colour("red", (90, 60)), collection=other, progress=False)
+    assert added.imported == 1
+    for collections in (other, [name, other], "all"):
+        assert other in {hit.collection for hit in loaded.search("red", collection=name, collections=collections)}
+
+
+def test_numbers_of_numpy_are_numbers(loaded: Any, name: str) -> None:
+    some = np.array(reds(loaded, name))
+    assert len(loaded.search("red", ids=some, min_width=np.int64(1), limit=np.int64(2), collection=name)) == 2
+
+
+def test_a_mistake_in_a_line_has_its_place(loaded: Any, name: str) -> None:
+    with pytest.raises(errors.InvalidInput) as raised:
+        loaded.search("red size:huge", collection=name)
+    assert raised.value.members == {"position": 4, "length": 9}
+
+
 def test_opened_twice_it_is_one_library_and_another_process_is_told(tmp_path: Path) -> None:
     with tsir.open(tmp_path / "here", encoder=FakeEncoder()) as first:
         second = tsir.open(tmp_path / "here")
@@ -221,6 +249,9 @@ def test_opened_twice_it_is_one_library_and_another_process_is_told(tmp_path: Pa
         settings.server_note.write_text('{"url": "http://127.0.0.1:5000"}')
         with pytest.raises(errors.Conflict, match=r'tsir.Client\("http://127.0.0.1:5000"\)'):
             tsir.open(tmp_path / "here")
+    (tmp_path / "file").touch()
+    with pytest.raises(errors.InvalidInput, match="cannot be made"):
+        tsir.open(tmp_path / "file")
     with pytest.raises(errors.InvalidInput, match="no setting 'modell'"):
         tsir.open(tmp_path / "here", modell="lite")
 
@@ -263,6 +294,28 @@ class Away(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: object) -> None:
         pass
+
+
+def test_what_is_no_address_and_no_key_is_said_at_once() -> None:
+    for kind in (tsir.Client, tsir.AsyncClient):
+        with pytest.raises(errors.InvalidInput, match="no address"):
+            kind("http://[::1")
+        for key in ("schlüssel", "two\nlines"):
+            with pytest.raises(errors.InvalidInput, match="ASCII"):
+                kind("http://127.0.0.1:5000", key)
+
+
+def test_a_closed_client_says_so() -> None:
+    client = tsir.Client("http://127.0.0.1:5000")
+    client.close()
+    client.close()
+    with pytest.raises(errors.StoreUnavailable, match="closed"):
+        client.search("red")
+    awaited = Awaited(tsir.AsyncClient("http://127.0.0.1:5000"))
+    awaited.aclose()
+    with pytest.raises(errors.StoreUnavailable, match="closed"):
+        awaited.search("red")
+    awaited.close()
 
 
 @pytest.mark.parametrize("kind", ["Client", "AsyncClient"])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
+from fastapi.exceptions import RequestValidationError
 
 from tsir.api.schemas import Text
 from tsir.searching.query import parse_filter, read_filter
@@ -46,7 +47,20 @@ def _parameter(name: str, condition: Condition) -> inspect.Parameter:
     )
 
 
-async def _filtered(filter: Text | None, **fields: object) -> Filter:
+def refuse_unknown(given: Iterable[str], place: str, known: Container[str]) -> None:
+    """A name that is misspelled must not count as left out. Raises what the framework raises for a wrong field."""
+    if unknown := [name for name in given if name not in known]:
+        raise RequestValidationError([{"type": "extra_forbidden", "loc": (place, name)} for name in unknown])
+
+
+def _named(request: Request) -> set[str]:
+    """The parameters of an address, by what the API says of itself."""
+    address = request.app.openapi()["paths"][request.scope["route"].path_format]["get"]
+    return {"key", *(one["name"] for one in address["parameters"])}
+
+
+async def _filtered(request: Request, filter: Text | None, **fields: object) -> Filter:
+    refuse_unknown(request.query_params, "query", _named(request))
     given = {name.removeprefix(_PREFIX): value for name, value in fields.items() if value is not None}
     whole = parse_filter(filter)
     base = {} if whole is None else {name: getattr(whole, name) for name in conditions()}
@@ -56,6 +70,7 @@ async def _filtered(filter: Text | None, **fields: object) -> Filter:
 _AS_JSON = Annotated[Text | None, Query(max_length=100_000, description="All conditions as one JSON object, instead of one by one.")]
 _filtered.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
     [
+        inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=Request),
         *(_parameter(name, condition) for name, condition in conditions().items()),
         inspect.Parameter("filter", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_AS_JSON),
     ]

@@ -147,10 +147,13 @@ def _one(error: dict[str, Any]) -> str:
     if kind == "missing":
         return f"{field} is missing." if names else f"{field} is missing; send the fields that this address takes."
     if kind == "extra_forbidden":
-        return f"{field} is not known here."
+        where = " Conditions stand in filter." if place == "body" and names[-1] in conditions() else ""
+        return f"{field} is not known here.{where}"
     if kind == "string_unicode" or error.get("ctx", {}).get("pattern") == CLEAN:
         return f"{field}: must be valid Unicode without NUL characters."
     if place == "query" and names and (condition := conditions().get(str(names[0]))):
+        if len(names) > 1:
+            return f"{names[0]}: must be {condition.kind.expected}; in an address, each by itself: {names[0]}=...&{names[0]}=..."
         return f"{field}: must be {condition.kind.expected}."
     if kind in EXPECTED:
         return f"{field}: must be {EXPECTED[kind]}."

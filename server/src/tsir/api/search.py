@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from tsir.api.deps import CollectionName, StateDep
-from tsir.api.filtering import FilterDep
+from tsir.api.filtering import FilterDep, refuse_unknown
 from tsir.api.guard import started_at
 from tsir.api.routes import group
 from tsir.api.schemas import SearchBatch, SearchRequest, Text
@@ -20,7 +20,7 @@ from tsir.errors import Conflict, InvalidInput, TooLarge, VectorsDamaged
 from tsir.searching.language import LONGEST, parse
 from tsir.searching.query import MAX_LIMIT, Collapse, Sort, parse_filter, parse_weights, read_examples
 from tsir.searching.search import Found
-from tsir.services.search import EVERYWHERE, Question
+from tsir.services.search import EVERYWHERE, Question, listed
 from tsir.services.search import find_many as find_pictures
 from tsir.services.views import LineOut, SearchResult, SearchResults
 from tsir.stopwatch import Stopwatch
@@ -68,12 +68,17 @@ async def search_collection(
     collections: Annotated[Text | None, Form(max_length=4096, description=COLLECTIONS)] = None,
 ) -> Response:
     """Find pictures, best first. At least one of query, text, sketch, image and like is needed. As a form, or as JSON."""
+    if request.query_params:
+        raise InvalidInput(
+            f"{next(iter(request.query_params))} stands in the address, where GET has it; a POST has everything in its body."
+        )
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("", "application/json", "multipart/form-data", "application/x-www-form-urlencoded"):
         raise HTTPException(415, "Send a search as application/json, or as a form (multipart/form-data).")
     if kind == "application/json":
         question = (await _request(request)).question(name, state.settings.top_k)
     else:
+        refuse_unknown(await request.form(), "body", SearchRequest.model_fields)
         question = Question(
             collection=name,
             query=query,
@@ -91,7 +96,7 @@ async def search_collection(
             min_relevance=min_relevance,
             collapse=collapse,
             sort=sort,
-            collections=_listed(collections),
+            collections=listed(collections),
         )
     return await _one(state, request, question)
 
@@ -140,7 +145,7 @@ async def search_by_link(
         min_relevance=min_relevance,
         collapse=collapse,
         sort=sort,
-        collections=_listed(collections),
+        collections=listed(collections),
     )
     return await _one(state, request, question)
 
@@ -159,11 +164,6 @@ async def search_many(name: CollectionName, request: Request, state: StateDep, b
 async def read_query(query: Annotated[Text, Query(max_length=LONGEST, description=LINE)]) -> LineOut:
     """What a line in the query language asks: words, what is not wanted, conditions. An error tells the place of the word."""
     return LineOut.of(parse(query))
-
-
-def _listed(collections: str | None) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in (collections or "").split(",") if name.strip())
-    return (EVERYWHERE,) if EVERYWHERE in names else names
 
 
 async def _one(state: State, request: Request, question: Question) -> Response:

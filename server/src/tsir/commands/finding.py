@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 import tempfile
 import webbrowser
 from collections.abc import Iterator, Mapping, Sequence
@@ -120,18 +122,20 @@ def _value(name: str, text: str) -> Any:
 
 
 def _table(asked: Client | Library, hits: Hits) -> None:
-    """Thumbnails as the terminal can show them: by kitty's or the sixel protocol, or else as coloured half blocks."""
+    """Thumbnails as the terminal can show them: by kitty's or the sixel protocol, or else as coloured half blocks.
+    One that does not say how large it is shows none."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
     from textual_image.renderable import Image as Rendered
 
+    sized = 0 not in os.get_terminal_size(sys.stdout.fileno()) if sys.stdout.isatty() else True
     found = Table(show_header=False, box=None, padding=(0, 1, 1, 0))
     for hit in hits:
         taken = hit.taken_at.strftime("%Y-%m-%d %H:%M") if hit.taken_at else ""
         facts = [f"{hit.score:.4f}", f"{hit.id}", f"{hit.width} x {hit.height}", taken]
         cells: list[object] = [Text(plain(hit.path), overflow="fold"), Text("\n".join(filter(None, facts)))]
-        data = _thumbnail(asked, hit)
+        data = _thumbnail(asked, hit) if sized else None
         picture = Text("") if data is None else Rendered(PILImage.open(io.BytesIO(data)).convert("RGB"), width=PICTURE_WIDTH)
         found.add_row(picture, *cells)  # type: ignore[arg-type]
     Console().print(found)

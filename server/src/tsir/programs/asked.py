@@ -16,10 +16,12 @@ import numpy.typing as npt
 from PIL import Image as PILImage
 
 from tsir.errors import InvalidInput, NotFound
-from tsir.importing.scan import printable, scan
+from tsir.importing.scan import scan
 from tsir.jobs.model import JobFailure
 from tsir.media.formats import is_picture_name
 from tsir.services.views import FailureOut, ImageOut
+from tsir.storage.filters import shown
+from tsir.storage.kinds import is_unicode
 
 Picture: TypeAlias = str | os.PathLike[str] | bytes | PILImage.Image | npt.NDArray[np.uint8]
 """A picture: the path of its file, its file's bytes, a PIL image, or an array uint8 [height, width], [height, width, 3] or, with
@@ -76,6 +78,7 @@ def asked(
     pictures: Mapping[str, Picture | None],
     likes: Mapping[str, Likes | None],
     weights: Mapping[str, float] | None,
+    collections: Texts | None,
     others: Mapping[str, object],
     conditions: Mapping[str, object],
 ) -> Asked:
@@ -85,7 +88,7 @@ def asked(
         for text in () if given is None else [given] if isinstance(given, str) or not isinstance(given, Sequence) else given:
             if not isinstance(text, str):
                 raise InvalidInput(f"{name} is of the type {type(text).__name__}; it must be a text.")
-            if printable(text) != text:
+            if not is_unicode(text):
                 raise InvalidInput(f"{name} is not valid Unicode (UTF-8): {text!r}.")
             fields.setdefault(name, []).append(text)
     for name, examples in likes.items():
@@ -93,14 +96,31 @@ def asked(
             several: Any = examples if isinstance(examples, Sequence) and not _is_part(examples) else [examples]
             fields[name] = [_example(name, one) for one in several]
     if weights:
-        fields["weights"] = [json.dumps(dict(weights), default=float)]
+        fields["weights"] = [_weights(weights)]
+    if collections:
+        fields["collections"] = [_collections(collections)]
     if held := {name: value for name, value in conditions.items() if value is not None}:
         fields["filter"] = [json.dumps(held, default=_plain)]
     return Asked(
         fields,
-        {name: value for name, value in others.items() if value is not None},
+        {name: value.item() if isinstance(value, np.generic) else value for name, value in others.items() if value is not None},
         {name: picture_bytes(name, picture) for name, picture in pictures.items() if picture is not None},
     )
+
+
+def _weights(given: Mapping[str, float]) -> str:
+    try:
+        return json.dumps(dict(given), default=float)
+    except (TypeError, ValueError):
+        raise InvalidInput(f'weights is {shown(given)}; it must be a mapping such as {{"text": 1, "sketch": 0.5}}.') from None
+
+
+def _collections(given: Texts) -> str:
+    """Names as a form has them."""
+    names = [given] if isinstance(given, str) else given
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise InvalidInput(f'collections is {shown(given)}; it must be a list of names, or "all".')
+    return ",".join(names)
 
 
 def _is_part(given: object) -> bool:
@@ -135,6 +155,8 @@ def _plain(value: object) -> object:
         return datetime.combine(value, time()).isoformat()
     if isinstance(value, os.PathLike):
         return str(Path(value).expanduser().absolute())
+    if isinstance(value, np.generic):
+        return value.item()
     if isinstance(value, Iterable):
         return list(value)
     raise InvalidInput(f"A condition is of the type {type(value).__name__}, which means nothing here.")

@@ -17,6 +17,7 @@ import httpx
 from tsir import errors
 from tsir.errors import Conflict, InvalidInput, StoreUnavailable, TsirError
 from tsir.programs.asked import Asked, Sent, Taken, files_of
+from tsir.searching.language import QueryError
 from tsir.services.views import (
     Came,
     CollectionList,
@@ -132,23 +133,31 @@ def result(answer: httpx.Response) -> Any:
         said = answer.json()
         code, sentence = str(said["code"]), str(said["detail"])
     except (ValueError, KeyError, TypeError):
-        code, sentence = "", f"The server answered with status {answer.status_code}: is this a tsir server, and the address right?"
+        said, code = {}, ""
+        sentence = f"The server answered with status {answer.status_code}: is this a tsir server, and the address right?"
     kind = _KINDS.get(code)
     error = TsirError(sentence) if kind is None else kind(sentence)
     announced = answer.headers.get("Retry-After", "")
     error.retry_after = int(announced) if announced.isdecimal() else None
     error.status = answer.status_code
+    error.members = {name: said[name] for name in error.members if name in said}
     raise error
 
 
 _KINDS: dict[str, type[TsirError]] = {
-    kind.code: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TsirError)
+    kind.code: kind for kind in (*vars(errors).values(), QueryError) if isinstance(kind, type) and issubclass(kind, TsirError)
 }
+
+
+def closed() -> StoreUnavailable:
+    """The error for a client that was closed."""
+    return StoreUnavailable("The client is closed: make another one.")
 
 
 def unreachable(url: str, error: Exception) -> StoreUnavailable:
     """The error for a server that does not answer at all."""
-    return StoreUnavailable(f"The server at {url} does not answer: {error or type(error).__name__}. Is it running, and the address right?")
+    said = str(error).rstrip(".") or type(error).__name__
+    return StoreUnavailable(f"The server at {url} does not answer: {said}. Is it running, and the address right?")
 
 
 # The steps

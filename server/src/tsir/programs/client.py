@@ -35,10 +35,16 @@ class _Speaker:
 
     def __init__(self, url: str = URL, key: str | None = None, *, patience: float = PATIENCE_S, timeout: float = TIMEOUT_S) -> None:
         """`url` is that of the server or of its page, `key` one of its API_KEYS. A server that announces when it will be there again is
-        asked for up to `patience` seconds; `timeout` is how many seconds it may be silent."""
+        asked for up to `patience` seconds; `timeout` is how many seconds it may be silent. Raises InvalidInput for what is no address."""
         self.url = url.rstrip("/")
         self.patience = patience
         self._default: str | None = None
+        if key and not (key.isascii() and key.isprintable()):
+            raise InvalidInput("A key has letters, digits and signs of ASCII alone.")
+        try:
+            httpx.URL(self.url)
+        except httpx.InvalidURL as error:
+            raise InvalidInput(f"{url!r} is no address of a server: {error}.") from error
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._options: dict[str, Any] = {"base_url": self.url, "headers": headers, "timeout": httpx.Timeout(timeout)}
         with suppress(ValueError):  # what is no address, the first request says
@@ -124,6 +130,8 @@ def _drive(http: httpx.Client, speaker: _Speaker, steps: Steps[T]) -> T:
 
 
 def _ask(http: httpx.Client, speaker: _Speaker, call: Call) -> Any:
+    if http.is_closed:
+        raise calls.closed()
     patience = Patience(speaker.patience)
     while True:
         with ExitStack() as stack:
@@ -262,6 +270,8 @@ class AsyncClient(_Speaker, Searching[Coroutine[Any, Any, Hits]]):
             return value
 
     async def _ask(self, call: Call) -> Any:
+        if self._http.is_closed:
+            raise calls.closed()
         patience = Patience(self.patience)
         while True:
             with ExitStack() as stack:

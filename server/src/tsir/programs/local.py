@@ -30,7 +30,7 @@ from tsir.services import pictures as picture_service
 from tsir.services.imports import own_folder, submit_folder, submit_uploads
 from tsir.services.jobs import detail
 from tsir.services.opening import Service
-from tsir.services.search import Question, find
+from tsir.services.search import Question, find, listed
 from tsir.services.views import Came, CollectionOut, ImageList, ImageOut, JobDetail, RemovedOut, SearchResult
 from tsir.settings import Settings, configured
 from tsir.stopwatch import Stopwatch
@@ -142,6 +142,7 @@ class Library(Searching[Hits]):
             not_like=read_examples("not_like", fields.get("not_like", ())),
             weights=parse_weights("".join(fields.get("weights", ()))),
             filter=parse_filter("".join(fields.get("filter", ()))),
+            collections=listed("".join(fields.get("collections", ()))),
             **{"limit": self.settings.top_k, **asked.others},
         )
         return Hits(SearchResult.of(find(service.library, service.encoders, service.settings, question, watch), watch), self._thumbnails)

@@ -38,6 +38,7 @@ class Searching(ABC, Generic[H]):
         collapse: Collapse | None = None,
         sort: Sort = "relevance",
         collection: str | None = None,
+        collections: Texts | None = None,
         **conditions: Any,
     ) -> H:
         """Find pictures, best first: one page of at most `limit` hits (default: TOP_K of the library, 20).
@@ -47,9 +48,9 @@ class Searching(ABC, Generic[H]):
         (a hit or the id of a picture of the collection, or several; (hit, (left, top, right, bottom)) with shares of the sides is a part
         of one); `not_text` and `not_like` say what is not. Pictures are paths, bytes, PIL images or uint8 arrays (`tsir.Picture`).
         `weights` says how much each part counts, {"text": 1, "sketch": 0.5}. `collapse="duplicates"` (or "bursts") makes one hit of
-        pictures that are one; `sort` is "relevance", "taken" or "imported". `cursor` is the `next` of the page before. `conditions` are
-        the fields of a filter, such as taken_after=datetime(2024, 1, 1), min_width=800 or folder="/photos/holidays";
-        `tsir search --help` lists them.
+        pictures that are one; `sort` is "relevance", "taken" or "imported". `cursor` is the `next` of the page before. `collections` are
+        searched as well as `collection` ("all": all there are); they must be of one encoder. `conditions` are the fields of a filter, such
+        as taken_after=datetime(2024, 1, 1), min_width=800 or folder="/photos/holidays"; `tsir search --help` lists them.
         Raises InvalidInput (InvalidImage, TooLarge) for what cannot be used, NotFound for an unknown collection or `like`, EncoderMismatch
         when another encoder made the collection's vectors.
         """
@@ -63,7 +64,7 @@ class Searching(ABC, Generic[H]):
             "collapse": collapse,
             "sort": sort,
         }
-        return self._found(collection, asked(texts, pictures, likes, weights, others, conditions))
+        return self._found(collection, asked(texts, pictures, likes, weights, collections, others, conditions))
 
     def similar(
         self,

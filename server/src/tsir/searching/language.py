@@ -17,7 +17,7 @@ from typing import Any
 
 from tsir.errors import InvalidInput
 from tsir.searching.query import read_filter
-from tsir.storage.filters import Filter
+from tsir.storage.filters import Filter, said
 from tsir.storage.kinds import DATE, begin
 
 LONGEST = 4_000
@@ -26,7 +26,11 @@ LONGEST = 4_000
 _WORD = re.compile(r'\\*-?"[^"]*"\S*|\\*-?[A-Za-z]+:"(?:[^"]|"")*"(?!\S)|\S+')
 _CONDITION = re.compile(r"(-?)([A-Za-z]+):(.+)", re.DOTALL)
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"', re.DOTALL)
+_DATED = re.compile(r"(>=|<=|>|<)(.+)")
 _COMPARED = re.compile(r"(>=|<=|>|<)?([0-9.]+(?:e[+-]?[0-9]+)?)([a-z]*)", re.IGNORECASE)
+
+
+IN_QUOTES = "Put it in quotes to look for these words."
 
 
 class QueryError(InvalidInput):
@@ -35,7 +39,7 @@ class QueryError(InvalidInput):
     title = "Unreadable query"
     code = "unreadable_query"
 
-    def __init__(self, message: str, position: int, length: int) -> None:
+    def __init__(self, message: str, position: int = 0, length: int = 0) -> None:
         super().__init__(message)
         self.members = {"position": position, "length": length}
 
@@ -115,13 +119,9 @@ def _put(values: dict[str, Any], sign: str, key: str, text: str, position: int, 
         found = KEYS[key].read(value)
         read_filter(found)
     except InvalidInput as error:
-        raise QueryError(f"{key}:{text} cannot be read: {error}", position, length) from None
+        raise QueryError(f"{key}:{text} cannot be read: {error} {IN_QUOTES}", position, length) from None
     except (ValueError, OverflowError):
-        raise QueryError(
-            f"{key}:{text} cannot be read; it must look like {KEYS[key].example}. Put it in quotes to look for these words.",
-            position,
-            length,
-        ) from None
+        raise QueryError(f"{key}:{text} cannot be read; it must look like {KEYS[key].example}. {IN_QUOTES}", position, length) from None
     for name in found:
         if name in values:
             raise QueryError(f"{key}:{text} says once more what was said before: leave one of them out.", position, length)
@@ -146,11 +146,13 @@ def _end(text: str) -> datetime:
 
 def _when(name: str) -> Callable[[str], dict[str, Any]]:
     def read(text: str) -> dict[str, Any]:
-        if text.startswith((">", "<")):
-            later = text[0] == ">"
-            return {f"{name}_after" if later else f"{name}_before": begin(text.lstrip("<>="))}
-        first, _, last = text.partition("..")
-        return {f"{name}_after": begin(first), f"{name}_before": _end(last or first)}
+        if found := _DATED.fullmatch(text):
+            if found[1].startswith(">"):
+                return {f"{name}_after": begin(found[2])}
+            return {f"{name}_before": (_end if found[1] == "<=" else begin)(found[2])}
+        first, dots, last = text.partition("..")
+        last = last if dots else first
+        return ({f"{name}_after": begin(first)} if first else {}) | ({f"{name}_before": _end(last)} if last else {}) or _refuse()
 
     return read
 
@@ -167,8 +169,8 @@ def _compared(read: Callable[[float, str], tuple[str, Any]]) -> Callable[[str], 
         return f"{'max' if (found[1] or side).startswith('<') else 'min'}_{name}", value
 
     def all(text: str) -> dict[str, Any]:
-        first, between, last = text.partition("..")
-        return dict([one(first, ">"), one(last, "<")]) if between else dict([one(first, ">")])
+        first, _, last = text.partition("..")
+        return dict(one(limit, side) for limit, side in ((first, ">"), (last, "<")) if limit) or _refuse()
 
     return all
 
@@ -214,7 +216,7 @@ _SHAPE = _Key(lambda text: {"orientation": text.lower()}, "shape:portrait, shape
 KEYS: Mapping[str, _Key] = {
     "after": _Key(lambda text: {"taken_after": begin(text)}, "after:2023, after:2023-05 or after:2023-05-17"),
     "before": _Key(lambda text: {"taken_before": begin(text)}, "before:2023, before:2023-05 or before:2023-05-17"),
-    "taken": _Key(_when("taken"), "taken:2023, taken:2023-05 or taken:2021..2023"),
+    "taken": _Key(_when("taken"), "taken:2023, taken:2023-05, taken:<=2022 or taken:2021..2023"),
     "imported": _Key(_when("imported"), "imported:2024-05, imported:>2024 or imported:2021..2023"),
     "folder": _Key(_folder, 'folder:holidays or folder:"/photos/my holidays"'),
     "path": _Key(lambda text: {"path": text}, "path:*/holidays/*.jpg"),
@@ -245,8 +247,7 @@ KEYS: Mapping[str, _Key] = {
 
 def format(line: Line) -> str:
     """A line that reads as the same: the conditions, what is not wanted, the words."""
-    known = {name: value for name, value in vars(line.filter).items() if value is not None and not (name == "formats" and not value)}
-    parts = [WRITERS[name](value) for name, value in known.items()]
+    parts = [WRITERS[name](value) for name, value in said(line.filter).items()]
     parts += [f"-{_quoted(words)}" for words in line.not_text]
     return " ".join([*parts, _plain(line.text)]).strip()
 

@@ -16,8 +16,8 @@ from tsir.errors import InvalidInput, NotFound
 from tsir.library.nearest import MAX_WINDOW
 from tsir.media.formats import held_as
 from tsir.paging import decode_cursor, encode_cursor
-from tsir.storage.filters import Filter, key, parse, shown
-from tsir.storage.kinds import MAX_ID
+from tsir.storage.filters import Filter, key, parse, said, shown
+from tsir.storage.kinds import MAX_ID, is_unicode
 
 PARTS = ("text", "not_text", "sketch", "image", "like", "not_like")
 """Names of the query parts, as used for weights and shares."""
@@ -108,16 +108,17 @@ class Query(Parts[Image]):
         if self.sort not in SORTS:
             raise InvalidInput(f"sort is {shown(self.sort)}; it must be {', '.join(SORTS[:-1])} or {SORTS[-1]}.")
         check_weights(self.weights)
-        if not 1 <= self.limit <= MAX_LIMIT:
-            raise InvalidInput(f"limit is {self.limit}; it must be between 1 and {MAX_LIMIT}.")
-        if self.min_score is not None and not -1 <= self.min_score <= 1:
-            raise InvalidInput(f"min_score is {self.min_score}; it must be between -1 and 1, as scores are cosines.")
-        if self.min_relevance is not None and not 0 <= self.min_relevance <= 1:
-            raise InvalidInput(f"min_relevance is {self.min_relevance}; it must be between 0 and 1.")
+        if not _within(self.limit, 1, MAX_LIMIT, int):
+            raise InvalidInput(f"limit is {shown(self.limit)}; it must be a whole number between 1 and {MAX_LIMIT}.")
+        if self.min_score is not None and not _within(self.min_score, -1, 1):
+            raise InvalidInput(f"min_score is {shown(self.min_score)}; it must be between -1 and 1, as scores are cosines.")
+        if self.min_relevance is not None and not _within(self.min_relevance, 0, 1):
+            raise InvalidInput(f"min_relevance is {shown(self.min_relevance)}; it must be between 0 and 1.")
         if not any(part not in UNWANTED and self.weights.get(part, 1.0) > 0 for part in self.given()):
+            alone = " Conditions alone list pictures: see /images." if self.filter is not None and said(self.filter) else ""
             raise InvalidInput(
                 "The query asks for nothing: give text, a sketch, an image or like, with a weight above zero. not_text alone finds nothing,"
-                " and neither does not_like."
+                f" and neither does not_like.{alone}"
             )
 
     def given(self) -> tuple[str, ...]:
@@ -145,6 +146,10 @@ class Query(Parts[Image]):
     def named(self) -> set[int]:
         """Ids of the images that stand in the query itself: they are no hits."""
         return {one.id for part in ("like", "not_like") for one in self.examples(part)}
+
+
+def _within(given: object, least: float, most: float, kind: type[int] | type[float] = float) -> bool:
+    return isinstance(given, (int, kind)) and not isinstance(given, bool) and least <= given <= most
 
 
 def _words(given: Texts) -> Texts:
@@ -202,9 +207,11 @@ def read_examples(part: str, given: Sequence[str]) -> tuple[Example, ...]:
 
 
 def check_text(name: str, text: str | None, longest: int) -> None:
-    """Refuse a text of more than `longest` characters."""
+    """Refuse a text of more than `longest` characters, and what is no text."""
     if text is not None and len(text) > longest:
         raise InvalidInput(f"{name} has {len(text)} characters; at most {longest} are allowed.")
+    if text is not None and ("\0" in text or not is_unicode(text)):
+        raise InvalidInput(f"{name}: must be valid Unicode without NUL characters.")
 
 
 def check_weights(weights: Mapping[str, object]) -> dict[str, float]:

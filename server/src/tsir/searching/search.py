@@ -89,14 +89,10 @@ class Gallery:
         return [hits[offset : offset + limit] for hits in ranked]
 
     def stored(self, ids: Sequence[int]) -> dict[int, Vectors]:
-        """Vectors of images. Raises NotFound for one that no collection has, or that has none yet."""
+        """Vectors of those of the images that have one."""
         found: dict[int, Vectors] = {}
         for collection in self.collections:
             found |= collection.vectors([id for id in ids if id not in found])
-        for id in ids:
-            if id not in found:
-                self.image(id)
-                raise NotFound(f"Image {id} has no vector yet; try again when its import is done.")
         return found
 
     def image(self, id: int) -> Image:
@@ -250,9 +246,10 @@ def _encode(gallery: Gallery, queries: Sequence[Query], pictures: Sequence[Mappi
             elif name in ("like", "not_like"):
                 for one in query.examples(name):
                     if one.box is None:
-                        whole.put(one.id, one.id)
+                        whole.put(one.id, number)
                     else:
-                        boxed.put((one.id, one.box), (gallery.image(one.id), one.box))
+                        with about(number, len(queries)):
+                            boxed.put((one.id, one.box), (gallery.image(one.id), one.box))
             else:
                 (sketches if name == "sketch" else images).put(number, prepared[name])
     _at_once(
@@ -263,6 +260,11 @@ def _encode(gallery: Gallery, queries: Sequence[Query], pictures: Sequence[Mappi
         ]
     )
     whole.vectors = dict(gallery.stored(list(whole.things))) if whole.things else {}
+    for id, number in whole.things.items():
+        if id not in whole.vectors:
+            with about(number, len(queries)):
+                gallery.image(id)
+                raise NotFound(f"Image {id} has no vector yet; try again when its import is done.")
     if boxed.things:
         if gallery.parts is None:
             raise InvalidInput("A part of a picture cannot be searched by here: nothing reads the picture.")

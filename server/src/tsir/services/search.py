@@ -31,7 +31,7 @@ from tsir.searching.search import Found, Gallery, about, search_many
 from tsir.services.pictures import thumbnail
 from tsir.settings import Settings
 from tsir.stopwatch import Stopwatch
-from tsir.storage.filters import Filter
+from tsir.storage.filters import Filter, said
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -42,6 +42,12 @@ NOT_YET = new_image("RGB", (1, 1))
 
 EVERYWHERE = "all"
 """Instead of the names of collections: all of them."""
+
+
+def listed(names: str | None) -> tuple[str, ...]:
+    """Collections that are searched as well, from their names with commas between them."""
+    found = tuple(name.strip() for name in (names or "").split(",") if name.strip())
+    return (EVERYWHERE,) if EVERYWHERE in found else found
 
 
 @dataclass(frozen=True)
@@ -112,8 +118,8 @@ def _both(given: Texts, more: Sequence[str]) -> Texts:
 
 def narrowed(filter: Filter | None, line: Filter) -> Filter | None:
     """A filter with the conditions of a line, which count where both say something of the same field."""
-    said = {name: value for name, value in vars(line).items() if value is not None and value != ()}
-    return replace(filter or Filter(), **said) if said else filter
+    more = said(line)
+    return replace(filter or Filter(), **more) if more else filter
 
 
 def _gallery(library: Library, encoders: Encoders, settings: Settings, question: Question, *, needed: bool) -> Gallery:

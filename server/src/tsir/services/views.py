@@ -23,6 +23,7 @@ from tsir.searching.language import Line, format
 from tsir.searching.search import Found, FoundHit, Hint
 from tsir.services import backup, jobs, trash
 from tsir.stopwatch import Stopwatch
+from tsir.storage.filters import said
 
 OWNER_HEADER = "X-Tsir-Owner"
 """Carries the token of the user who runs the server; only they can read it."""
@@ -247,7 +248,7 @@ class LineOut(BaseModel):
 
     @classmethod
     def of(cls, line: Line) -> LineOut:
-        known = {name: value for name, value in vars(line.filter).items() if value is not None and value != ()}
+        known = said(line.filter)
         plain = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in known.items()}
         plain |= {name: ",".join(map(repr, known[name])) for name in ("near", "box") if name in known}
         return cls(text=line.text, not_text=list(line.not_text), filter=plain, written=format(line))

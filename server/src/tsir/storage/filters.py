@@ -342,6 +342,11 @@ def rows(filter: Filter | None, of: Rows) -> list[sa.ColumnElement[bool]]:
     return [asked.rows(of, value) for _, asked, value in _asked(filter) if asked.rows is not None]
 
 
+def said(filter: Filter) -> dict[str, Any]:
+    """The conditions that ask something, by name: no formats at all are all formats, no ids are none."""
+    return {name: value for name, value in vars(filter).items() if value is not None and not (value == () and name == "formats")}
+
+
 def key(filter: Filter | None) -> str:
     """The same text for filters that ask the same, another for others."""
     return repr([(name, value) for name, _, value in _asked(filter)])
@@ -351,11 +356,10 @@ def _asked(filter: Filter | None) -> Iterator[tuple[str, Condition, Any]]:
     """The conditions that ask something, with their names and checked values."""
     if filter is None:
         return
+    given = said(filter)
     for name, asked in conditions(type(filter)).items():
-        value = getattr(filter, name)
-        if value is None or (value == () and name == "formats"):
-            continue
-        yield name, asked, _checked(name, asked, value)
+        if name in given:
+            yield name, asked, _checked(name, asked, given[name])
 
 
 def _young(name: str, asked: Condition, version: int | None) -> bool:

@@ -117,9 +117,14 @@ def _printable(value: Any, most: int) -> str:
     """Text that every store and file system takes."""
     if not isinstance(value, str) or not 0 < len(value) <= most or "\0" in value:
         raise ValueError
-    if any("\ud800" <= char <= "\udfff" for char in value):
+    if not is_unicode(value):
         raise Unusable(f"{value!r} is not valid Unicode.")
     return value
+
+
+def is_unicode(text: str) -> bool:
+    """Whether it has no half of a pair of UTF-16, which UTF-8 cannot say."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _text(value: Any) -> str:
@@ -229,7 +234,12 @@ IDS = Kind(
     {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": MAX_ID}, "maxItems": MAX_IDS},
 )
 TEXT = Kind("text", f"a text of 1 to {MAX_PATTERN} characters", _text, {"type": "string", "minLength": 1, "maxLength": MAX_PATTERN})
-FOLDER = Kind("folder", "the path of a folder", _folder, {"type": "string", "minLength": 1, "maxLength": 4096, "pattern": ABSOLUTE})
+FOLDER = Kind(
+    "folder",
+    "the path of a folder, such as /photos/holidays",
+    _folder,
+    {"type": "string", "minLength": 1, "maxLength": 4096, "pattern": ABSOLUTE},
+)
 NEAR = Kind(
     "near",
     'latitude, longitude and, when wanted, kilometres, as "47.4,8.5,10"',

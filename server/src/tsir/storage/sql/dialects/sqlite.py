@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 
+from tsir.errors import InvalidInput
 from tsir.storage.sql.dialects.base import EARTH_KM, POOL, Dialect
 
 AWAY = ("is locked", "is busy", "disk i/o error", "disk is full", "unable to open database file")
@@ -41,7 +42,11 @@ class SQLite(Dialect):
 
     def connect(self) -> Engine:
         if self.url.database and self.url.database != ":memory:":
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(self.url.database).parent
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InvalidInput(f"The catalog's folder {str(folder)!r} cannot be made: {error.strerror or error}.") from error
         engine = sa.create_engine(self.url, connect_args={"timeout": 30}, **POOL)
         sa.event.listen(engine, "connect", _tune)
         sa.event.listen(engine, "begin", _begin)

@@ -163,6 +163,12 @@ def test_folder_is_loaded_searched_and_checked(tsir: Tsir, photos: Path, monkeyp
     assert [line.split()[1] for line in tsir("search", "red", "--table", "tsir", "--topk", "1").stdout.splitlines()] == [
         str(photos / "red1.png")
     ]
+    every = json.loads(tsir("search", "red", "--json").stdout)["hits"]
+    red, blue = (next(hit["id"] for hit in every if name in hit["path"]) for name in ("red0", "blue0"))
+    both = tsir("search", "--like", str(red), "--like", f"{blue}@0,0,1,0.5", "--not-like", f"{blue}", "--collections", "all", "--json")
+    assert {red, blue}.isdisjoint(hit["id"] for hit in json.loads(both.stdout)["hits"]) and both.exit_code == 0
+    refused(tsir("search", "--like", "first"), "must be the id of a picture")
+    refused(tsir("search", "red", "--collections", "nowhere"), "nowhere")
     table = tsir("search", "red", "--topk", "2", "--table")
     assert table.exit_code == 0 and "red0.png" in table.stdout.replace("\n", "") and "65 x 48" in table.stdout
     refused(tsir("search", "red", "--min-width", "wide"), "min_width")

@@ -10,7 +10,8 @@ export default defineConfig({
   // Parts are named relative to the page's <base>, which the server writes: the page may lie below a proxy's path.
   base: "./",
   // light-dark(), the popover API and container units must reach the browser as they are: the substitutes of older targets do not nest.
-  build: { target: ["chrome123", "edge123", "firefox125", "safari17.5"] },
+  // All of these know modulepreload by themselves.
+  build: { target: ["chrome123", "edge123", "firefox125", "safari17.5"], modulePreload: { polyfill: false } },
   server: {
     proxy: Object.fromEntries(["/api", "/img", "/data", "/progress", "/health"].map((path) => [path, api])),
   },

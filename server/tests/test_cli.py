@@ -163,6 +163,12 @@ def test_folder_is_loaded_searched_and_checked(tsir: Tsir, photos: Path, monkeyp
     assert [line.split()[1] for line in tsir("search", "red", "--table", "tsir", "--topk", "1").stdout.splitlines()] == [
         str(photos / "red1.png")
     ]
+    every = json.loads(tsir("search", "red", "--json").stdout)["hits"]
+    red, blue = (next(hit["id"] for hit in every if name in hit["path"]) for name in ("red0", "blue0"))
+    both = tsir("search", "--like", str(red), "--like", f"{blue}@0,0,1,0.5", "--not-like", f"{blue}", "--collections", "all", "--json")
+    assert {red, blue}.isdisjoint(hit["id"] for hit in json.loads(both.stdout)["hits"]) and both.exit_code == 0
+    refused(tsir("search", "--like", "first"), "must be the id of a picture")
+    refused(tsir("search", "red", "--collections", "nowhere"), "nowhere")
     table = tsir("search", "red", "--topk", "2", "--table")
     assert table.exit_code == 0 and "red0.png" in table.stdout.replace("\n", "") and "65 x 48" in table.stdout
     refused(tsir("search", "red", "--min-width", "wide"), "min_width")
@@ -257,7 +263,8 @@ def test_an_import_of_nothing_but_failures_did_not_end_well(tsir: Tsir, tmp_path
     assert tsir("load", odd).exit_code == 0
     assert tsir("relocate", odd, tmp_path / "none").exit_code == 1
     odd.rename(tmp_path / "c")
-    assert "1 picture is known" in tsir("relocate", odd, tmp_path / "c").output
+    odd.symlink_to(tmp_path / "c", target_is_directory=True)
+    assert "1 picture is known" in tsir("relocate", odd, tmp_path / "c").output, "also where a link was left"
     assert "0 imported, 1 skipped" in tsir("load", tmp_path / "c").output
     for arguments in (["forget", "/x/caf\udce9"], ["search", "--text", "\udcff"], ["collection", "drop", "\udcff"]):
         refused(tsir(*arguments), "valid Unicode")

@@ -17,7 +17,7 @@ interface State {
 }
 
 const SKETCH = "sketch="; // what the address' fragment begins with
-const PLACE = "tsir.place"; // entry and scroll of a page that is reloaded
+const PLACE = "tsir.place"; // state of the page that was left
 const SCROLL_PAUSE_MS = 150;
 const LINK_PAUSE_MS = 300; // a stroke's answer goes first
 
@@ -37,10 +37,20 @@ async function held(): Promise<Held | null> {
   return { drawing: { ...EMPTY, marks }, image: null };
 }
 
+const placeLeft = (): Partial<State> => stateOf(JSON.parse(sessionStorage.getItem(PLACE) ?? "null"));
+
+/** Browsers drop an entry's state when its address changes while the page is being reloaded: a stroke's link may be that late. */
+function regain(): void {
+  const [load] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
+  const left = placeLeft();
+  if (load?.type === "reload" && !present().name && left.name) window.history.replaceState(left, "");
+}
+
 export type Beginning = readonly [address: Address, held: Held | null];
 
 /** Where the page begins; to be awaited before it is shown, so that nothing jumps. */
 export async function beginning(): Promise<Beginning> {
+  regain();
   return [parseAddress(window.location.search), await held()];
 }
 
@@ -138,7 +148,7 @@ export function usePage([address, kept]: Beginning): [Page, Dispatch<Step>] {
     window.addEventListener("scroll", onScroll, { passive: true });
     // A page that goes may no longer change its entry.
     const leave = (): void =>
-      sessionStorage.setItem(PLACE, JSON.stringify([presentName(), Math.round(window.scrollY)]));
+      sessionStorage.setItem(PLACE, JSON.stringify({ ...present(), scroll: Math.round(window.scrollY) }));
     window.addEventListener("pagehide", leave);
     return () => {
       clearTimeout(timer);
@@ -155,8 +165,8 @@ export function usePage([address, kept]: Beginning): [Page, Dispatch<Step>] {
 /** After a reload or Back: scrolls to where the entry was left. */
 function useScrollBack(): void {
   useEffect(() => {
-    const [name, place] = JSON.parse(sessionStorage.getItem(PLACE) ?? "[]") as [name?: string, place?: number];
-    let stop = scrollBack((name === presentName() ? place : undefined) ?? present().scroll ?? 0);
+    const { name, scroll } = placeLeft();
+    let stop = scrollBack((name === presentName() ? scroll : undefined) ?? present().scroll ?? 0);
     const begin = (): void => {
       stop();
       stop = scrollBack(present().scroll ?? 0);

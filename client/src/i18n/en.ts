@@ -219,6 +219,7 @@ export const en = {
   "part.box.take": "Search with this part",
   "part.score": "Score",
   reason: "Matches {parts}.",
+  "reason.joint": ", ",
   "reason.strongly": "{part} strongly",
   "reason.somewhat": "{part} somewhat",
   "reason.hardly": "{part} hardly",

@@ -216,6 +216,7 @@ export const zh: Catalogue = {
     "part.box.take": "搜索这个局部",
     "part.score": "得分",
     reason: "{parts}。",
+    "reason.joint": "，",
     "reason.strongly": "与{part}非常相符",
     "reason.somewhat": "与{part}有些相符",
     "reason.hardly": "与{part}几乎不符",

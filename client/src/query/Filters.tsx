@@ -3,7 +3,7 @@ import { useId, useState } from "react";
 import { STACKS } from "../app/address";
 import { type Translate, useSpeech } from "../i18n";
 import { count } from "../i18n/format";
-import { useCollectionCount, useConditions, useFacets, useFormats, useRoots } from "../server/queries";
+import { useCollectionNames, useConditions, useFacets, useFormats, useRoots } from "../server/queries";
 import type { Collapse, Condition, Filter, FilterValue } from "../server/types";
 import { Button, Pill } from "../ui/Button";
 import { Field } from "../ui/Field";
@@ -66,7 +66,7 @@ function Fields(props: Props) {
       onChange={(value) => onChange({ filter: changed(filter, field.name, value) })}
     />
   );
-  const several = useCollectionCount() > 1;
+  const several = useCollectionNames().length > 1;
   return (
     <>
       <div className={styles.fields}>{first.map(draw)}</div>

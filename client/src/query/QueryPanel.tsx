@@ -6,7 +6,7 @@ import { linkOf } from "../app/usePage";
 import type { Pictures } from "../app/usePictures";
 import { useSpeech } from "../i18n";
 import type { Problem } from "../server/problem";
-import { useAccept, useConditions, useFormats } from "../server/queries";
+import { useAccept, useCollectionNames, useConditions, useFormats } from "../server/queries";
 import { SketchPad } from "../sketch/SketchPad";
 import type { Change, Pasted } from "../sketch/strokes";
 import { IconButton, Pill } from "../ui/Button";
@@ -39,12 +39,16 @@ export function QueryPanel({ collection, question, dispatch, hasSketch, pictures
   const formats = useFormats();
   const conditions = useConditions();
   const accept = useAccept();
+  const names = useCollectionNames();
   const { text, notText, balance, image, likes, filter, collapse, everywhere, drawing, strengths } = question;
   const [without, setWithout] = useState(notText !== "");
   const words = useRef<HTMLInputElement>(null);
   const chooser = useRef<HTMLInputElement>(null);
   // A page that begins with an answer, and without a drawing, shows the answer.
-  const dock = useDock(() => drawing.marks.length === 0 && (text !== "" || likes.length > 0 || image !== null));
+  const dock = useDock(
+    () => drawing.marks.length === 0 && (text !== "" || likes.length > 0 || image !== null),
+    question,
+  );
   const draw = useCallback((change: Change) => dispatch({ type: "draw", change }), [dispatch]);
   const ask = (parts: Partial<Omit<Question, "drawing">>): void => dispatch({ type: "ask", parts });
   const rest = (): void => dispatch({ type: "rest" });
@@ -223,7 +227,7 @@ export function QueryPanel({ collection, question, dispatch, hasSketch, pictures
                 return (
                   <LikeChip
                     key={`${like.id} ${like.box}`}
-                    collection={collection}
+                    collections={everywhere ? [collection, ...names] : [collection]}
                     like={like}
                     factor={strengths[kind] ?? 1}
                     many={many}

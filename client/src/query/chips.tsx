@@ -4,7 +4,7 @@ import type { Box, Like } from "../app/address";
 import { useSpeech } from "../i18n";
 import { percent } from "../i18n/format";
 import { address } from "../server/client";
-import { usePicture } from "../server/queries";
+import { usePictureOf } from "../server/queries";
 import { MiniSketch } from "../sketch/MiniSketch";
 import type { Mark, Pasted } from "../sketch/strokes";
 import { Button, IconButton } from "../ui/Button";
@@ -79,14 +79,14 @@ export function FileChip({ file, onSheet, factor, onFactor, ...rest }: Weighed &
 
 /** A stored picture in the question; its id may come from the address alone. */
 export function LikeChip({
-  collection,
+  collections,
   like,
   onAgainst,
   ...weighed
-}: Weighed & { collection: string; like: Like; onAgainst: (against: boolean) => void }) {
+}: Weighed & { collections: readonly string[]; like: Like; onAgainst: (against: boolean) => void }) {
   const { t } = useSpeech();
   const { id, against, box } = like;
-  const { picture } = usePicture(collection, id);
+  const picture = usePictureOf(collections, id);
   const source = picture && address(picture.thumbnail_url, { size: "small" });
   const face = !source ? <Image /> : box ? <Cutting source={source} box={box} /> : <img src={source} alt="" />;
   const label = t(box ? (against ? "query.unlike.part" : "query.like.part") : against ? "query.unlike" : "query.like");

@@ -1,4 +1,5 @@
 import { type RefObject, useCallback, useEffect, useRef, useState } from "react";
+import type { Question } from "../app/question";
 
 /** Where the query lies below the pictures; style sheets know it by the same words. */
 const NARROW = "(width < 900px) and (height >= 500px)";
@@ -13,8 +14,11 @@ interface Dock {
   type: () => void;
 }
 
-/** `begin`: whether it begins small. On a narrow screen the query is docked below the pictures: it gets small when those are scrolled, and grows when it is touched. */
-export function useDock(begin: () => boolean): Dock {
+/**
+ * `begin`: whether it begins small. On a narrow screen the query is docked below the pictures: it gets small when those are scrolled, and
+ * grows when it is touched.
+ */
+export function useDock(begin: () => boolean, question: Question): Dock {
   const panel = useRef<HTMLFormElement>(null);
   const [narrow, setNarrow] = useState(() => window.matchMedia(NARROW).matches);
   const [shrunk, setShrunk] = useState(begin);
@@ -27,9 +31,9 @@ export function useDock(begin: () => boolean): Dock {
     return () => media.removeEventListener("change", follow);
   }, []);
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only what a hand does counts, and another question scrolls the page by itself
   useEffect(() => {
     if (!narrow || shrunk) return;
-    // Only what a hand does counts: the page scrolls by itself when another question is asked.
     let from: number | null = null;
     const hold = (event: Event): void => {
       from = event.target instanceof Node && panel.current?.contains(event.target) ? null : window.scrollY;
@@ -44,19 +48,32 @@ export function useDock(begin: () => boolean): Dock {
       for (const gesture of gestures) window.removeEventListener(gesture, hold);
       window.removeEventListener("scroll", onScroll);
     };
-  }, [narrow, shrunk]);
+  }, [narrow, shrunk, question]);
 
   useEffect(() => {
     const element = panel.current;
     const root = document.documentElement;
     if (!element || !narrow) return;
-    const tell = (): void =>
-      root.style.setProperty("--dock", `${Math.round(element.getBoundingClientRect().height)}px`);
+    let [height, kept] = [0, 0];
+    const tell = (): void => {
+      height = Math.round(element.getBoundingClientRect().height);
+      // The page keeps as much of its end as is on screen: pictures do not move under the finger that scrolls them.
+      const seen = window.scrollY + window.innerHeight - (root.scrollHeight - kept);
+      kept = Math.max(height, Math.min(kept, Math.ceil(seen)));
+      root.style.setProperty("--dock", `${height}px`);
+      root.style.setProperty("--dock-kept", `${kept}px`);
+    };
+    const onScroll = (): void => {
+      if (kept > height) tell();
+    };
     const observer = new ResizeObserver(tell);
     observer.observe(element);
+    window.addEventListener("scroll", onScroll, { passive: true });
     return () => {
       observer.disconnect();
+      window.removeEventListener("scroll", onScroll);
       root.style.removeProperty("--dock");
+      root.style.removeProperty("--dock-kept");
     };
   }, [narrow]);
 

@@ -1,5 +1,5 @@
 import { type Speech, useSpeech } from "../i18n";
-import { list, score as written } from "../i18n/format";
+import { score as written } from "../i18n/format";
 import type { Hit, Picture } from "../server/types";
 import { cx } from "../ui/cx";
 import styles from "./Parts.module.css";
@@ -25,7 +25,7 @@ export function inWords(hit: Hit, best: Best, { t }: Speech): string {
   const parts = reasons.map(({ part, strength }) =>
     t(`reason.${strength}`, { part: isPart(part) && part !== "not_text" ? t(`reason.part.${part}`) : part }),
   );
-  return parts.length > 0 ? t("reason", { parts: list(parts) }) : "";
+  return parts.length > 0 ? t("reason", { parts: parts.join(t("reason.joint")) }) : "";
 }
 
 /** The colour that a part of the question wears everywhere. */

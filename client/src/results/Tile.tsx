@@ -10,8 +10,8 @@ import { shownAspect } from "./justify";
 import type { Place } from "./layout";
 import { inWords, isHit, PartsBar } from "./Parts";
 import type { Best } from "./reason";
+import { membersOf } from "./stacks";
 import { isDecoded, smallUrl } from "./thumbs";
-import { membersOf } from "./useAnswers";
 
 const SMALL = 256; // long side of the small thumbnail, px
 const BLUR = 1.25; // so many pixels of the screen may one of the small thumbnail cover

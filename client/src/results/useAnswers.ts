@@ -4,6 +4,7 @@ import { type Ask, browseOf, PAGE, requestOf } from "../query/request";
 import { api, isLine, type SearchRequest } from "../server/client";
 import { asProblem, type Problem } from "../server/problem";
 import type { Filter, Found, Hit, Picture, Sort } from "../server/types";
+import { membersOf, without } from "./stacks";
 import { ahead } from "./thumbs";
 
 const DEBOUNCE_MS = 180; // words and slider; a finished stroke is searched at once
@@ -58,9 +59,6 @@ export interface Answers {
   /** Pictures that are shown no more, or again, while their removal is not settled. */
   hide: (ids: readonly number[], hidden: boolean) => void;
 }
-
-/** What was collapsed into a hit. */
-export const membersOf = (picture: Hit | Picture): readonly Picture[] => ("members" in picture ? picture.members : []);
 
 function toggled(known: ReadonlySet<number>, id: number): ReadonlySet<number> {
   const next = new Set(known);
@@ -199,10 +197,12 @@ export function useAnswers(ask: Ask | null): Answers {
     const [first] = data?.pages ?? [];
     if (!data || !first) return null;
     // What arrived between two pages of an answer pushes pictures from one to the next.
-    const found = data.pages.flatMap((part) => part.pictures);
+    const found = without(
+      data.pages.flatMap((part) => part.pictures),
+      hidden,
+    );
     const all = found.flatMap((one) => (unfolded.has(one.id) ? [one, ...membersOf(one)] : [one]));
     const pictures = new Map(all.map((picture) => [picture.id, picture]));
-    for (const id of hidden) pictures.delete(id);
     const { question, kind, sort, cut, hint } = first;
     return { question, kind, pictures: [...pictures.values()], sort, cut, hint };
   }, [data, hidden, unfolded]);
@@ -225,15 +225,10 @@ export function useAnswers(ask: Ask | null): Answers {
   const forget = useCallback(
     (ids: readonly number[]) =>
       void client.setQueriesData<InfiniteData<Part>>({ queryKey: ["answers", collection] }, (known) => {
-        const left = <T extends Picture>(pictures: readonly T[]): T[] => pictures.filter(({ id }) => !ids.includes(id));
-        const without = (part: Part): Part => ({
-          ...part,
-          pictures: left(part.pictures).map((one) => ({
-            ...one,
-            ...("members" in one && { members: left(one.members) }),
-          })),
-        });
-        return known && { ...known, pages: known.pages.map(without) };
+        const gone = new Set(ids);
+        return (
+          known && { ...known, pages: known.pages.map((part) => ({ ...part, pictures: without(part.pictures, gone) })) }
+        );
       }),
     [client, collection],
   );

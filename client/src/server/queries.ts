@@ -83,9 +83,10 @@ function useSystem(): System | undefined {
   return useQuery({ queryKey: ["system"], queryFn: api.system, staleTime: Number.POSITIVE_INFINITY }).data;
 }
 
-/** How many collections there are, as far as one knows. */
-export const useCollectionCount = (): number =>
-  useQuery({ queryKey: ["collections"], queryFn: api.collections, enabled: false }).data?.length ?? 0;
+/** The names of all collections, as far as one knows. */
+export const useCollectionNames = (): readonly string[] =>
+  useQuery({ queryKey: ["collections"], queryFn: api.collections, enabled: false }).data?.map(({ name }) => name) ??
+  NONE;
 
 /** The picture formats that the server reads; none until it has said. */
 export const useFormats = (): readonly Format[] => useSystem()?.formats ?? NONE;
@@ -125,4 +126,20 @@ export function usePicture(
     enabled: id !== null,
   });
   return { picture: data ?? null, problem: error && asProblem(error) };
+}
+
+/** A picture of any of the collections: the first that has it tells of it. */
+export function usePictureOf(collections: readonly string[], id: number): Picture | null {
+  const { data } = useQuery({
+    queryKey: ["picture", collections, id],
+    queryFn: async ({ signal }) => {
+      const filter = { ids: [id], missing: "any" };
+      for (const name of collections) {
+        const { images } = await api.images(name, { filter, sort: "imported" }, null, 1, signal);
+        if (images[0]) return images[0];
+      }
+      return null;
+    },
+  });
+  return data ?? null;
 }

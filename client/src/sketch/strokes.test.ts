@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { change, type Drawing, EMPTY, formatMarks, isBlank, type Mark, parseMarks } from "./strokes";
+import { change, type Drawing, EMPTY, isBlank, type Mark } from "./strokes";
 
 const stroke = (x: number, kind: "pen" | "eraser" = "pen"): Mark => ({
   kind,
@@ -49,16 +49,4 @@ describe("a sheet", () => {
     expect(isBlank([stroke(1, "eraser")])).toBe(true);
     expect(isBlank([stroke(1, "eraser"), stroke(1)])).toBe(false);
   });
-
-  it("survives being stored and read", () => {
-    const marks: Mark[] = [stroke(12.34), { kind: "picture", src: "data:image/png;base64,AA==" }];
-    expect(parseMarks(formatMarks(marks))).toEqual([stroke(12.3), marks[1]]);
-  });
-
-  it.each([null, "", "{", "{}", "[1]", '[{"kind":"pen"}]', '[{"kind":"picture","src":"https://elsewhere/x.png"}]'])(
-    "is empty when the stored text is %j",
-    (text) => {
-      expect(parseMarks(text)).toEqual([]);
-    },
-  );
 });

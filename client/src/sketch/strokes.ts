@@ -65,34 +65,3 @@ export function change(drawing: Drawing, step: Change): Drawing {
 
 /** True when nothing on the sheet can be visible. (A sheet that was rubbed clean is only known from its pixels.) */
 export const isBlank = (marks: readonly Mark[]): boolean => marks.every((mark) => mark.kind === "eraser");
-
-const isPoint = (value: unknown): boolean =>
-  Array.isArray(value) && value.length === 3 && value.every((part) => Number.isFinite(part));
-
-function isMark(value: unknown): value is Mark {
-  if (typeof value !== "object" || value === null) return false;
-  const mark = value as Record<string, unknown>;
-  if (mark.kind === "picture") return typeof mark.src === "string" && mark.src.startsWith("data:image/");
-  return (
-    (mark.kind === "pen" || mark.kind === "eraser") &&
-    typeof mark.size === "number" &&
-    typeof mark.pressure === "boolean" &&
-    Array.isArray(mark.points) &&
-    mark.points.every(isPoint)
-  );
-}
-
-/** Marks from a stored text; anything that is not a drawing gives an empty sheet. */
-export function parseMarks(text: string | null): readonly Mark[] {
-  if (!text) return [];
-  try {
-    const value: unknown = JSON.parse(text);
-    return Array.isArray(value) && value.every(isMark) ? value : [];
-  } catch {
-    return [];
-  }
-}
-
-/** Stored form: coordinates to a tenth of a unit. */
-export const formatMarks = (marks: readonly Mark[]): string =>
-  JSON.stringify(marks, (_, value: unknown) => (typeof value === "number" ? Math.round(value * 10) / 10 : value));

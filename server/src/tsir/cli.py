@@ -43,6 +43,11 @@ class _Group(TyperGroup):
         except BrokenPipeError:  # `tsir search ... | head`: what is left goes nowhere, and the interpreter's last flush succeeds
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
+        except OSError as error:  # a right that lacks, a disk that fails: what nobody below knows more of
+            from tsir.commands.terminal import say
+
+            say(f"tsir: {error.filename or 'Something'} cannot be used: {error.strerror or error}.")
+            raise typer.Exit(1) from error
 
 
 app = typer.Typer(
@@ -275,7 +280,13 @@ def search(
     not_text: Annotated[str | None, typer.Option(help="What it does not show.")] = None,
     sketch: Annotated[Path | None, typer.Option(help="A drawing.")] = None,
     image: Annotated[Path | None, typer.Option(help="A picture that looks like it.")] = None,
-    like: Annotated[int | None, typer.Option(min=1, help="Id of a picture of the collection that looks like it.")] = None,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Id of a picture of the collection that looks like it, or ID@LEFT,TOP,RIGHT,BOTTOM: a part of one. Several count."
+        ),
+    ] = None,
+    not_like: Annotated[list[str] | None, typer.Option(help="The same, of pictures that look unlike it.")] = None,
     topk: Annotated[int | None, typer.Option(min=1, max=1000, help="Number of hits. Default: TOP_K, or 20.")] = None,
     min_relevance: Annotated[float | None, typer.Option(min=0, max=1, help="Leave out pictures that are less likely answers.")] = None,
     collapse: Annotated[Collapse | None, typer.Option(help="Show one of pictures that are one, or that were taken in a row.")] = None,
@@ -286,6 +297,9 @@ def search(
     ] = False,
     page: Annotated[bool, typer.Option("--open", help="Show the hits as a page in the browser.")] = False,
     table: Table = None,
+    collections: Annotated[
+        str | None, typer.Option(help="Collections that are searched as well, with commas between them; all: all there are.")
+    ] = None,
     data_dir: DataDir = None,
     model: Model = None,
     device: Device = None,
@@ -301,7 +315,9 @@ def search(
         not_text,
         sketch,
         image,
-        like,
+        like or [],
+        not_like or [],
+        collections,
         topk or settings.top_k,
         min_relevance,
         None if collapse is None else collapse.value,

@@ -86,6 +86,12 @@ def test_what_is_not_known_is_never_passed_over(site: TestClient) -> None:
     assert "formats=...&formats=..." in said(site.get(SEARCH, params={"text": "red", "formats": "JPEG,PNG"}))
 
 
+@pytest.mark.parametrize("near", ["47.4,8.5,0.5", "47.4, 8.5", "0,0,20039.5", "90.0,-180.0", "47.12345678901234,8.1"])
+def test_a_place_may_be_written_in_a_link_as_elsewhere(site: TestClient, near: str) -> None:
+    assert names(site.get(SEARCH, params={"text": "red", "near": near})) == []
+    assert names(site.post(SEARCH, json={"text": "red", "filter": {"near": near}})) == []
+
+
 def test_several_texts_and_pictures_count_by_their_weights(site: TestClient) -> None:
     known = ids(site)
 

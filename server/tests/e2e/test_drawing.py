@@ -13,7 +13,21 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.e2e.conftest import Site, wait_until
-from tests.e2e.hands import Touch, asked, draw, draw_with_pen, expect_hits, expect_marks, keep_forms, oval, sheet, tile, tiles, words
+from tests.e2e.hands import (
+    Touch,
+    asked,
+    draw,
+    draw_with_pen,
+    expect_hits,
+    expect_marks,
+    keep_forms,
+    oval,
+    results,
+    sheet,
+    tile,
+    tiles,
+    words,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -223,6 +237,44 @@ def test_sheet_of_a_phone_gets_small_below_the_results_and_grows_when_touched(si
     glass.swipe((180, 190), (180, 70))
     expect(grow).to_be_visible()  # who looks through the pictures wants to see them
     assert page.evaluate("scrollY") > 40
+
+
+def test_pictures_of_a_short_list_stay_under_the_finger_when_the_sheet_gets_small(site: Site, phone: Page) -> None:
+    page = phone
+
+    def few(route: Route) -> None:
+        answer = route.fetch()
+        found = answer.json()
+        route.fulfill(response=answer, json=found | {"hits": found["hits"][:6], "next": None, "cut": None, "hint": None})
+
+    page.route("**/search", few)
+    page.emulate_media(reduced_motion="reduce")  # what leaves the list is gone at once
+    page.goto(site.gui)
+    tile(page, 0)
+    draw(page, PLATE)
+    expect_hits(page)
+    expect(results(page)).to_have_count(6)
+    length = "document.documentElement.scrollHeight"
+    long = page.evaluate(length)
+    Touch(page).swipe((180, 270), (180, 170))
+    expect(page.get_by_role("button", name="Draw on")).to_be_visible()
+    assert page.evaluate("scrollY") > 40
+    assert page.evaluate(f"{length} - innerHeight") < 150  # the page has no end that it has no use for
+    Touch(page).swipe((180, 100), (180, 280))
+    wait_until("The page is at its top", lambda: page.evaluate("scrollY") == 0, 10)
+    assert page.evaluate(length) < long - 200
+
+
+def test_sheet_stays_large_when_the_page_scrolls_by_itself(site: Site, phone: Page) -> None:
+    page = phone
+    page.goto(site.gui)
+    tile(page, 20)
+    page.evaluate("scrollTo(0, 300)")
+    page.get_by_role("banner").get_by_role("link").tap()
+    wait_until("The page is at its top", lambda: page.evaluate("scrollY") == 0, 10)
+    draw(page, PLATE)
+    expect_marks(page, 1)
+    expect(page.get_by_role("button", name="Draw on")).to_have_count(0)
 
 
 @pytest.mark.parametrize(("width", "height"), [(320, 640), (360, 740), (844, 390), (820, 1180)])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Site, wait_until
 from tests.e2e.hands import asked, draw, expect_hits, expect_marks, ingredient, keep_forms, oval, tile, tiles, words
 
 pytestmark = pytest.mark.e2e
@@ -90,6 +91,34 @@ def test_reload_keeps_the_picture_the_undo_history_and_the_place(site: Site, pag
     expect_marks(page, 1)
     page.get_by_role("button", name="Undo").click()
     expect_marks(page, 0)
+
+
+# The document's request waits until the last stroke stands in the address of the page that is about to go.
+RELOAD = """() => {
+    const replace = history.replaceState.bind(history)
+    history.replaceState = (state, title, url) => {
+        replace(state, title, url)
+        if (url.includes("#")) console.log("address changed")
+    }
+    setTimeout(() => location.reload())
+}"""
+
+
+def test_reload_loses_no_stroke_when_the_address_changes_meanwhile(site: Site, page: Page) -> None:
+    page.goto(site.gui)
+    draw(page, PLATE)
+    expect(page).to_have_url(re.compile("#sketch="))
+    held: list[Route] = []
+    page.route(re.compile(r"^http://[^/]+/([?#].*)?$"), lambda route: held.append(route))
+    draw(page, EGG)
+    with page.expect_console_message(lambda message: message.text == "address changed"):
+        page.evaluate(RELOAD)
+    wait_until("The page is reloaded", lambda: page.wait_for_timeout(20) or bool(held), 30)
+    with page.expect_event("load"):
+        held[0].continue_()
+    expect_marks(page, 2)
+    page.get_by_role("button", name="Undo").click()
+    expect_marks(page, 1)
 
 
 def test_broken_link_is_a_page_without_a_drawing(site: Site, page: Page) -> None:

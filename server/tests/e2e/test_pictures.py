@@ -242,6 +242,15 @@ def test_copies_are_shown_as_one_picture_that_opens(site: Site, page: Page) -> N
     page.get_by_role("button", name="Drop: Copies as one").click()
     expect(results(page)).to_have_count(3)
     expect(members).to_have_count(0)
+    page.goto(f"{site.gui}/?in=copies&q=a+picture&stack=duplicates")
+    stack = page.get_by_role("listitem").filter(has=members)
+    top = stack.get_attribute("data-tile")
+    stack.hover()
+    stack.get_by_role("checkbox").click()
+    page.get_by_role("toolbar", name="Selected pictures").get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("button", name="Undo removal")).to_be_visible()
+    expect(page.locator(f"[data-tile='{top}']")).to_have_count(0)
+    expect(results(page)).to_have_count(2)  # the next one took its place
 
 
 def test_all_collections_are_searched_at_once(site: Site, page: Page) -> None:
@@ -263,7 +272,10 @@ def test_all_collections_are_searched_at_once(site: Site, page: Page) -> None:
     page.get_by_role("button", name="Find similar").click()
     expect(page).to_have_url(re.compile(rf"in=tsir&like={number}&all=1"))
     expect_hits(page)
-    page.go_back()
+    page.goto(f"{site.gui}/?in=few&all=1&like={number}@0_0_500_500")
+    expect_hits(page)
+    expect(ingredient(page, "like").locator("img")).to_be_visible()
+    page.goto(f"{site.gui}/?in=few&q=a+picture&all=1")
     page.get_by_role("button", name="Drop: All collections").click()
     expect(results(page)).to_have_count(2)
 

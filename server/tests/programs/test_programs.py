@@ -222,6 +222,16 @@ def test_several_collections_are_searched_at_once(loaded: Any, name: str) -> Non
         assert other in {hit.collection for hit in loaded.search("red", collection=name, collections=collections)}
 
 
+def test_pictures_are_listed_by_conditions(loaded: Any, name: str) -> None:
+    listed = loaded.images(sort="name", min_width=65, collection=name).images
+    assert len(listed) == 3 and all(image.width == 65 for image in listed)
+    assert [image.path for image in listed] == sorted(image.path for image in listed)
+    assert loaded.images(ids=[], collection=name).images == []
+    for wrong in ({"sort": "size"}, {"min_width": "wide"}, {"colour": "red"}, {"limit": 0}):
+        with pytest.raises(errors.InvalidInput, match=next(iter(wrong))):
+            loaded.images(collection=name, **wrong)
+
+
 def test_numbers_of_numpy_are_numbers(loaded: Any, name: str) -> None:
     some = np.array(reds(loaded, name))
     assert len(loaded.search("red", ids=some, min_width=np.int64(1), limit=np.int64(2), collection=name)) == 2

@@ -27,7 +27,7 @@ from tsir.storage.filters import Filter
         ({"text": "red", "limit": "2"}, "a whole number"),
         ({"text": "red", "min_score": "0.5"}, "between -1 and 1"),
         ({"text": "red", "min_relevance": True}, "between 0 and 1"),
-        ({"filter": Filter(camera="canon")}, "Conditions alone list pictures"),
+        ({"filter": Filter(camera="canon")}, "Conditions alone are for a list"),
         ({"text": "red", "min_score": 1.5}, "between -1 and 1"),
         ({"text": "red", "min_score": float("nan")}, "between -1 and 1"),
     ],

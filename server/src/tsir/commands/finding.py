@@ -23,7 +23,7 @@ from tsir.programs.client import Client
 from tsir.programs.hits import Hits, gallery
 from tsir.programs.local import Library
 from tsir.programs.progress import plain
-from tsir.searching.query import Collapse, Sort
+from tsir.searching.query import Collapse, Sort, read_examples
 from tsir.searching.search import Hint
 from tsir.services.views import HitOut, ImageOut
 from tsir.settings import Settings
@@ -47,7 +47,9 @@ class Wanted:
     not_text: str | None
     sketch: Path | None
     image: Path | None
-    like: int | None
+    like: Sequence[str]
+    not_like: Sequence[str]
+    collections: str | None
     limit: int
     min_relevance: float | None
     collapse: Collapse | None
@@ -77,12 +79,14 @@ def find(settings: Settings, collection: str, wanted: Wanted, *, table: bool, pa
             not_text=wanted.not_text,
             sketch=wanted.sketch,
             image=wanted.image,
-            like=wanted.like,
+            like=_examples("like", wanted.like),
+            not_like=_examples("not_like", wanted.not_like),
             limit=wanted.limit,
             min_relevance=wanted.min_relevance,
             collapse=wanted.collapse,
             sort=wanted.sort,
             collection=collection,
+            collections=wanted.collections,
             **{name: _value(name, text) for name, text in wanted.filter.items()},
         )
         if as_json:
@@ -100,6 +104,10 @@ def find(settings: Settings, collection: str, wanted: Wanted, *, table: bool, pa
         say(HINTS[hits.result.hint])
     elif not len(hits):
         say("Nothing found: no picture fits what was asked for." if wanted.filter else f"Nothing found in the collection {collection!r}.")
+
+
+def _examples(name: str, given: Sequence[str]) -> list[int | tuple[int, Sequence[float]]]:
+    return [one.id if one.box is None else (one.id, one.box) for one in read_examples(name, given)]
 
 
 def _value(name: str, text: str) -> Any:

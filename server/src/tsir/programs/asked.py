@@ -99,13 +99,19 @@ def asked(
         fields["weights"] = [_weights(weights)]
     if collections:
         fields["collections"] = [_collections(collections)]
-    if held := {name: value for name, value in conditions.items() if value is not None}:
-        fields["filter"] = [json.dumps(held, default=_plain)]
+    if held := filter_of(conditions):
+        fields["filter"] = [held]
     return Asked(
         fields,
         {name: value.item() if isinstance(value, np.generic) else value for name, value in others.items() if value is not None},
         {name: picture_bytes(name, picture) for name, picture in pictures.items() if picture is not None},
     )
+
+
+def filter_of(conditions: Mapping[str, object]) -> str:
+    """Conditions as a form has them; empty when there is none. Raises InvalidInput."""
+    held = {name: value for name, value in conditions.items() if value is not None}
+    return json.dumps(held, default=_plain) if held else ""
 
 
 def _weights(given: Mapping[str, float]) -> str:

@@ -185,8 +185,8 @@ def image(collection: str, id: int) -> Steps[ImageOut]:
     return ImageOut.model_validate((yield Call("GET", f"{_of(collection)}/images/{id}")))
 
 
-def images(collection: str, limit: int, cursor: str | None) -> Steps[ImageList]:
-    query = {"limit": str(limit), **({"cursor": cursor} if cursor else {})}
+def images(collection: str, limit: int, cursor: str | None, sort: str, filter: str) -> Steps[ImageList]:
+    query = {"limit": str(limit), "sort": sort, **({"cursor": cursor} if cursor else {}), **({"filter": filter} if filter else {})}
     return ImageList.model_validate((yield Call("GET", f"{_of(collection)}/images", query=query)))
 
 

@@ -15,13 +15,14 @@ import httpx
 from tsir.errors import InvalidInput
 from tsir.media.thumbnails import ThumbnailSize
 from tsir.programs import calls
-from tsir.programs.asked import Asked, Like, Source, id_of, taken
+from tsir.programs.asked import Asked, Like, Source, filter_of, id_of, taken
 from tsir.programs.calls import Added, Call, Patience, Pause, Steps, Tell
 from tsir.programs.hits import Hits
 from tsir.programs.progress import counting
 from tsir.programs.searching import Searching
 from tsir.services.views import Came, CollectionOut, ImageList, ImageOut, RemovedOut
 from tsir.settings import is_loopback
+from tsir.storage.sql.browsing import Sort
 
 T = TypeVar("T")
 
@@ -80,9 +81,9 @@ class _Speaker:
         name = yield from self._collection(collection)
         return (yield from calls.import_folder(name, path, tell))
 
-    def _images(self, collection: str | None, limit: int, cursor: str | None) -> Steps[ImageList]:
+    def _images(self, collection: str | None, limit: int, cursor: str | None, sort: Sort, filter: str) -> Steps[ImageList]:
         name = yield from self._collection(collection)
-        return (yield from calls.images(name, limit, cursor))
+        return (yield from calls.images(name, limit, cursor, sort, filter))
 
     def _image(self, collection: str | None, id: int) -> Steps[ImageOut]:
         name = yield from self._collection(collection)
@@ -204,9 +205,14 @@ class Client(_Speaker, Searching[Hits]):
     def _found(self, collection: str | None, asked: Asked) -> Hits:
         return self._do(self._search(collection, asked))
 
-    def images(self, *, limit: int = 100, cursor: str | None = None, collection: str | None = None) -> ImageList:
-        """A page of pictures, newest first, and in `next` the cursor of the next page. Raises NotFound, InvalidInput."""
-        return self._do(self._images(collection, limit, cursor))
+    def images(
+        self, *, limit: int = 100, cursor: str | None = None, sort: Sort = "imported", collection: str | None = None, **conditions: Any
+    ) -> ImageList:
+        """A page of pictures, and in `next` the cursor of the next page. Raises NotFound, InvalidInput.
+
+        `sort` is "imported" or "taken", the newest first, or "name"; `conditions` are those of `search`.
+        """
+        return self._do(self._images(collection, limit, cursor, sort, filter_of(conditions)))
 
     def image(self, id: int, *, collection: str | None = None) -> ImageOut:
         """One picture. Raises NotFound."""
@@ -302,9 +308,11 @@ class AsyncClient(_Speaker, Searching[Coroutine[Any, Any, Hits]]):
     def _found(self, collection: str | None, asked: Asked) -> Coroutine[Any, Any, Hits]:
         return self._do(self._search(collection, asked))
 
-    async def images(self, *, limit: int = 100, cursor: str | None = None, collection: str | None = None) -> ImageList:
+    async def images(
+        self, *, limit: int = 100, cursor: str | None = None, sort: Sort = "imported", collection: str | None = None, **conditions: Any
+    ) -> ImageList:
         """As `Client.images`."""
-        return await self._do(self._images(collection, limit, cursor))
+        return await self._do(self._images(collection, limit, cursor, sort, filter_of(conditions)))
 
     async def image(self, id: int, *, collection: str | None = None) -> ImageOut:
         """As `Client.image`."""

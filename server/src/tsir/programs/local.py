@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, get_args
 
 from tsir.encoders.base import Encoder
 from tsir.encoders.loaded import Encoders
@@ -17,7 +17,7 @@ from tsir.errors import Conflict, InvalidInput, NotFound, StoreUnavailable
 from tsir.importing.mend import encode_unfinished, lost
 from tsir.jobs.model import Job
 from tsir.media.thumbnails import ThumbnailSize
-from tsir.programs.asked import Asked, Like, Source, id_of, taken
+from tsir.programs.asked import Asked, Like, Source, filter_of, id_of, taken
 from tsir.programs.calls import Added, Tell, added
 from tsir.programs.client import one_collection, telling
 from tsir.programs.hits import Hits
@@ -34,6 +34,8 @@ from tsir.services.search import Question, find, listed
 from tsir.services.views import Came, CollectionOut, ImageList, ImageOut, JobDetail, RemovedOut, SearchResult
 from tsir.settings import Settings, configured
 from tsir.stopwatch import Stopwatch
+from tsir.storage.filters import shown
+from tsir.storage.sql.browsing import Sort
 
 log = logging.getLogger(__name__)
 
@@ -147,9 +149,17 @@ class Library(Searching[Hits]):
         )
         return Hits(SearchResult.of(find(service.library, service.encoders, service.settings, question, watch), watch), self._thumbnails)
 
-    def images(self, *, limit: int = 100, cursor: str | None = None, collection: str | None = None) -> ImageList:
-        """A page of pictures, newest first, and in `next` the cursor of the next page. Raises NotFound, InvalidInput."""
-        images, following = self._service.library.collection(self._name(collection)).images(cursor, limit)
+    def images(
+        self, *, limit: int = 100, cursor: str | None = None, sort: Sort = "imported", collection: str | None = None, **conditions: Any
+    ) -> ImageList:
+        """A page of pictures, and in `next` the cursor of the next page. Raises NotFound, InvalidInput.
+
+        `sort` is "imported" or "taken", the newest first, or "name"; `conditions` are those of `search`.
+        """
+        if sort not in get_args(Sort):
+            raise InvalidInput(f"sort is {shown(sort)}; it must be one of {', '.join(get_args(Sort))}.")
+        filter = parse_filter(filter_of(conditions))
+        images, following = self._service.library.collection(self._name(collection)).images(cursor, limit, filter, sort)
         return ImageList(images=[ImageOut.of(image) for image in images], next=following)
 
     def image(self, id: int, *, collection: str | None = None) -> ImageOut:

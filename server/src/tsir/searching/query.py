@@ -115,7 +115,7 @@ class Query(Parts[Image]):
         if self.min_relevance is not None and not _within(self.min_relevance, 0, 1):
             raise InvalidInput(f"min_relevance is {shown(self.min_relevance)}; it must be between 0 and 1.")
         if not any(part not in UNWANTED and self.weights.get(part, 1.0) > 0 for part in self.given()):
-            alone = " Conditions alone list pictures: see /images." if self.filter is not None and said(self.filter) else ""
+            alone = " Conditions alone are for a list of pictures: see images." if self.filter is not None and said(self.filter) else ""
             raise InvalidInput(
                 "The query asks for nothing: give text, a sketch, an image or like, with a weight above zero. not_text alone finds nothing,"
                 f" and neither does not_like.{alone}"

@@ -26,9 +26,9 @@ NEAR_KM = 10.0
 HALFWAY_KM = 20_040.0
 """To the other side of the earth."""
 
-_LATITUDE = r"-?(90|[1-8]?[0-9](\.[0-9]{1,12})?)"
-_LONGITUDE = r"-?(180|(1[0-7][0-9]|[1-9]?[0-9])(\.[0-9]{1,12})?)"
-_KM = r"[1-9][0-9]{0,3}(\.[0-9]{1,12})?"
+_LATITUDE = r"-?(90(\.0{1,17})?|[1-8]?[0-9](\.[0-9]{1,17})?)"
+_LONGITUDE = r"-?(180(\.0{1,17})?|(1[0-7][0-9]|[1-9]?[0-9])(\.[0-9]{1,17})?)"
+_KM = r"(([1-9][0-9]{0,3}|1[0-9]{4}|200[0-3][0-9])(\.[0-9]{1,17})?|0\.[0-9]{0,16}[1-9])"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -244,11 +244,11 @@ NEAR = Kind(
     "near",
     'latitude, longitude and, when wanted, kilometres, as "47.4,8.5,10"',
     _near,
-    {"type": "string", "pattern": f"^{_LATITUDE},{_LONGITUDE}(,{_KM})?$", "examples": ["47.4,8.5,10"]},
+    {"type": "string", "pattern": f"^{_LATITUDE}, ?{_LONGITUDE}(, ?{_KM})?$", "examples": ["47.4,8.5,10"]},
 )
 BOX = Kind(
     "box",
     'south, west, north and east in degrees, as "47,8,48,9"',
     _box,
-    {"type": "string", "pattern": f"^{_LATITUDE},{_LONGITUDE},{_LATITUDE},{_LONGITUDE}$", "examples": ["47,8,48,9"]},
+    {"type": "string", "pattern": f"^{_LATITUDE}, ?{_LONGITUDE}, ?{_LATITUDE}, ?{_LONGITUDE}$", "examples": ["47,8,48,9"]},
 )

@@ -122,8 +122,8 @@ def _best(
 
 def read(folder: Path) -> Resident:
     """What the files of a collection of Milvus Lite hold, once it has flushed. Raises Unsettled, and whatever reading raises."""
-    if not any(folder.glob("manifest.json*")) and not any(folder.glob("partitions/*/*/*")):  # nothing was ever written
-        return Resident.empty()
+    if not any(path.name.startswith("manifest") for path in folder.iterdir()) and not any(folder.glob("partitions/*/*/*")):
+        return Resident.empty()  # nothing was ever written
     for _ in range(ATTEMPTS):
         manifest = (folder / "manifest.json").read_bytes()
         try:

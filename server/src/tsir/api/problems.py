@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import Scope
@@ -109,6 +110,10 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> Response:
         return problem(request.scope, 422, CODES[422], "Invalid input", _sentence(error.errors()))
+
+    @app.exception_handler(ClientDisconnect)
+    async def on_leaving(request: Request, error: ClientDisconnect) -> Response:
+        return problem(request.scope, 400, CODES[400], "Bad request", "The client went away before it had sent the whole body.")
 
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:

@@ -87,7 +87,7 @@ class _Speaker:
 
     def _image(self, collection: str | None, id: int) -> Steps[ImageOut]:
         name = yield from self._collection(collection)
-        return (yield from calls.image(name, id))
+        return (yield from calls.image(name, id_of(id)))
 
     def _thumbnail(self, picture: Like, size: ThumbnailSize, collection: str | None) -> Steps[bytes]:
         name = yield from self._collection(_own(picture, collection))

@@ -235,6 +235,9 @@ def test_pictures_are_listed_by_conditions(loaded: Any, name: str) -> None:
     assert len(listed) == 3 and all(image.width == 65 for image in listed)
     assert [image.path for image in listed] == sorted(image.path for image in listed)
     assert loaded.images(ids=[], collection=name).images == []
+    if not isinstance(loaded, tsir.Library):
+        with pytest.raises(errors.InvalidInput, match="does not fit in an address"):
+            loaded.images(ids=range(1, 10_000), min_bytes=2**52, collection=name, path="x" * 300, name="y" * 300, camera="%" * 300)
     for wrong in ({"sort": "size"}, {"min_width": "wide"}, {"colour": "red"}, {"limit": 0}):
         with pytest.raises(errors.InvalidInput, match=next(iter(wrong))):
             loaded.images(collection=name, **wrong)

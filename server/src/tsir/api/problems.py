@@ -162,6 +162,8 @@ def _one(error: dict[str, Any]) -> str:
         return f"{field}: must be {condition.kind.expected}."
     if kind in EXPECTED:
         return f"{field}: must be {EXPECTED[kind]}."
+    if "UploadFile" in str(error.get("msg")):
+        return f"{field}: must be a file; curl sends one as -F {field}=@FILE."
     message = str(error.get("msg", "cannot be used")).removeprefix("Value error, ").replace("Input should", "must", 1)
     message = message.replace(" after validation", "")
     return f"{field}: {message[:1].lower()}{message[1:]}."

@@ -154,6 +154,11 @@ def closed() -> StoreUnavailable:
     return StoreUnavailable("The client is closed: make another one.")
 
 
+def unsayable(error: Exception) -> InvalidInput:
+    """The error for what is asked and fits in no address."""
+    return InvalidInput(f"What is asked does not fit in an address: {error}. Ask for less at once.")
+
+
 def unreachable(url: str, error: Exception) -> StoreUnavailable:
     """The error for a server that does not answer at all."""
     said = str(error).rstrip(".") or type(error).__name__

@@ -263,7 +263,8 @@ def test_an_import_of_nothing_but_failures_did_not_end_well(tsir: Tsir, tmp_path
     assert tsir("load", odd).exit_code == 0
     assert tsir("relocate", odd, tmp_path / "none").exit_code == 1
     odd.rename(tmp_path / "c")
-    assert "1 picture is known" in tsir("relocate", odd, tmp_path / "c").output
+    odd.symlink_to(tmp_path / "c", target_is_directory=True)
+    assert "1 picture is known" in tsir("relocate", odd, tmp_path / "c").output, "also where a link was left"
     assert "0 imported, 1 skipped" in tsir("load", tmp_path / "c").output
     for arguments in (["forget", "/x/caf\udce9"], ["search", "--text", "\udcff"], ["collection", "drop", "\udcff"]):
         refused(tsir(*arguments), "valid Unicode")

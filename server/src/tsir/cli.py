@@ -43,6 +43,11 @@ class _Group(TyperGroup):
         except BrokenPipeError:  # `tsir search ... | head`: what is left goes nowhere, and the interpreter's last flush succeeds
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
+        except OSError as error:  # a right that lacks, a disk that fails: what nobody below knows more of
+            from tsir.commands.terminal import say
+
+            say(f"tsir: {error.filename or 'Something'} cannot be used: {error.strerror or error}.")
+            raise typer.Exit(1) from error
 
 
 app = typer.Typer(

@@ -300,8 +300,13 @@ def configured(**given: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, item['loc'])).upper()} {item['msg'][:1].lower()}{item['msg'][1:]}" for item in error.errors()]
+        wrong = [f"{'.'.join(map(str, item['loc'])).upper()} {_said(item['msg'])}" for item in error.errors()]
         raise InvalidInput(f"Settings cannot be used: {'; '.join(wrong)}.") from error
+
+
+def _said(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
 
 
 def _resolved(folder: Path) -> Path:

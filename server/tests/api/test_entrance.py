@@ -32,6 +32,7 @@ PAGE = '<html><head><title>the page</title><script src="./env-config.js"></scrip
         "bytes=٣-",
         "\xff",
         "bytes=0-5;",
+        "bytes=0-5,999999999-",
     ],
 )
 def test_range_that_is_none_is_ignored(loaded: TestClient, value: str) -> None:

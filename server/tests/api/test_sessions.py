@@ -44,6 +44,7 @@ def test_reading_key_looks_and_searches_and_changes_nothing(client: TestClient, 
     for headers in (READ, {"Authorization": "Bearer hashed-reader"}):
         assert client.get(f"{TSIR}/images", headers=headers).status_code == 200
         assert client.post(f"{TSIR}/search", data={"text": "red"}, headers=headers).status_code == 200
+        assert client.post(f"{TSIR}/search/batch", json={"queries": [{"text": "red"}]}, headers=headers).status_code == 200
         assert client.post("/img/search", data={"text_query": "red"}, headers=headers).status_code == 200
         assert client.post("/img/count", headers=headers).json() == 6
         for method, path in (

@@ -197,3 +197,22 @@ def test_a_collection_is_renamed_and_its_pictures_are_added_to_another(client: T
     assert Path(red["path"]).exists()
     assert kept(settings) == {Path(blue["path"]).name}
     assert client.post(f"{TSIR}/only-copies").json()["only_copies"] == 1
+
+
+def test_what_the_disk_refuses_is_said_and_nothing_is_lost(client: TestClient, settings: Settings) -> None:
+    (image,) = upload(client, "red")
+    trash = client.delete(f"{TSIR}/images/{image['id']}").json()["trash"]
+    folder, away = settings.data_dir / "trash", settings.data_dir / "away"
+    folder.rename(away)
+    folder.write_text("no folder")
+    for method, path in (("GET", TRASH), ("DELETE", TRASH), ("POST", f"{TRASH}/{trash}/restore"), ("DELETE", f"{TRASH}/{trash}")):
+        answer = client.request(method, path)
+        assert (answer.status_code, "Not a directory" in answer.json()["detail"]) == (503, True), (method, path)
+    folder.unlink()
+    away.rename(folder)
+    assert client.post(f"{TRASH}/{trash}/restore").json()["pictures"] == 1
+    uploads = settings.uploads
+    uploads.rename(away)
+    uploads.write_text("no folder")
+    for path, name in ((f"{TSIR}/imports", "files"), ("/img/upload", "image")):
+        assert client.post(path, files={name: ("a.png", picture("blue"))}).status_code == 503

@@ -74,6 +74,17 @@ def test_library_is_looked_at_and_damage_is_said(
     assert "is not there" in seen["vectors"]["said"] and "tsir check" in seen["vectors"]["advice"]
 
 
+def test_pictures_whose_drive_is_away_are_named(doctor: Doctor, tmp_path: Path, photos: Path) -> None:
+    assert CliRunner().invoke(cli.app, ["load", str(photos)]).exit_code == 0
+    assert "pictures" not in found(doctor("--json"))
+    photos.rename(tmp_path / "away")
+    photos.mkdir()
+    (photos / "a leftover.txt").touch()
+    seen = found(doctor("--json"))["pictures"]
+    assert seen["state"] == "trouble" and str(photos) in seen["said"] and "is a drive missing?" in seen["said"]
+    assert "tsir forget" in seen["advice"]
+
+
 def test_stores_that_do_not_answer_are_named_without_their_passwords(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", f"mysql+pymysql://me:s3cret@127.0.0.1:{free_port()}/pictures")
     monkeypatch.setenv("MILVUS_URI", f"http://root:m1lvus@127.0.0.1:{free_port()}")

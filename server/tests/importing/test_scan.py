@@ -170,13 +170,32 @@ def test_a_change_is_wanted_where_a_scan_would_see_it(tmp_path: Path) -> None:
     assert not rules.allows(tmp_path / "sub", tmp_path / "elsewhere.jpg")
 
 
+def test_no_change_in_a_library_is_wanted_whatever_its_name(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data", _env_file=None)  # type: ignore[call-arg]
+    touch(tmp_path, "data/thumbnails/a.jpg", "photos/b.jpg", "photos/old/.lock", "photos/old/catalog.db", "photos/old/thumbnails/c.jpg")
+    link = tmp_path / "photos" / "link"
+    link.symlink_to(tmp_path / "data", target_is_directory=True)
+    rules = Rules.of(settings)
+    photos = tmp_path / "photos"
+    assert rules.allows(photos, photos / "b.jpg")
+    assert not rules.allows(photos, link / "thumbnails" / "a.jpg")
+    assert not rules.allows(photos, photos / "old" / "thumbnails" / "c.jpg")
+
+
 def test_what_is_no_pattern_is_told(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="'!' is no pattern"):
         Rules(exclude=["*.jpg", "!"])
-    touch(tmp_path, "a.jpg")
-    (tmp_path / ".tsirignore").write_text("!\n")
-    assert names(tmp_path) == ["a.jpg"]
+    touch(tmp_path, "a.jpg", "drafts/b.jpg")
+    (tmp_path / ".tsirignore").write_text("!\ndrafts/\n")
+    assert names(tmp_path) == ["a.jpg"], "the other lines count"
     assert "no pattern" in failures(tmp_path)[0].reason
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_patterns_may_be_written_by_any_editor(tmp_path: Path, encoding: str) -> None:
+    touch(tmp_path, "a.jpg", "dr\u00e4fts/b.jpg", "c.png")
+    (tmp_path / ".tsirignore").write_bytes("dr\u00e4fts/\r\n*.png\r\n".encode(encoding))
+    assert names(tmp_path) == ["a.jpg"]
 
 
 def test_files_of_other_kinds_are_counted_and_named(tmp_path: Path) -> None:

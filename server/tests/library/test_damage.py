@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from tests.library.conftest import ENCODER, axis, new_image
-from tsir.errors import CatalogDamaged, Conflict, InvalidInput, VectorsDamaged
+from tsir.errors import CatalogDamaged, Conflict, InvalidInput, StoreUnavailable, VectorsDamaged
 from tsir.library.check import check
 from tsir.library.library import Library
 from tsir.settings import Settings
+from tsir.storage.milvus import lite
+from tsir.storage.sql.copies import Copies
 
 Spoil = Callable[[Path], object]
 """What happens to the folder of a collection's vectors."""
@@ -85,6 +87,22 @@ def test_vectors_that_cannot_be_read_are_told_and_made_again(settings: Settings,
         assert len(collection.search(axis(1), 3)) == 3
 
 
+@pytest.mark.parametrize("closed", ["*.parquet", "schema.json", "."])
+def test_vectors_that_this_user_may_not_read_are_not_called_damaged(settings: Settings, filled: Path, closed: str) -> None:
+    path = next(filled.rglob(closed)) if closed != "." else filled.parent
+    path.chmod(0)
+    user = os.geteuid()
+    try:
+        if user == 0:
+            os.seteuid(65534)
+        with pytest.raises(StoreUnavailable, match="Permission denied"):
+            lite.damage(settings.vectors_uri)
+    finally:
+        os.seteuid(user)
+        path.chmod(0o700)
+    assert lite.damage(settings.vectors_uri) is None
+
+
 @pytest.mark.parametrize("gone", ["schema.json", "manifest.json", "*.parquet"])
 def test_pieces_that_are_missing_are_made_again_by_a_repair(settings: Settings, filled: Path, gone: str) -> None:
     for path in filled.rglob(gone):
@@ -127,6 +145,18 @@ def test_a_spoiled_catalog_is_told_and_its_backup_put_back(settings: Settings, f
             Library.restore_catalog(settings, newest)
     with pytest.raises(InvalidInput, match="damaged or no catalog"):
         Library.restore_catalog(settings, filled / "schema.json")
+
+
+def test_a_catalog_that_cannot_be_read_now_is_not_called_damaged(settings: Settings, filled: Path) -> None:
+    if not settings.catalog_url.startswith("sqlite"):
+        return
+    log = settings.data_dir / "catalog.db-wal"
+    log.unlink(missing_ok=True)
+    log.mkdir()
+    with pytest.raises(StoreUnavailable, match="cannot be read"):
+        Copies(settings).damage()
+    log.rmdir()
+    assert Copies(settings).damage() is None
 
 
 def test_the_catalog_is_copied_every_day_and_old_copies_go(settings: Settings, filled: Path, tmp_path: Path) -> None:

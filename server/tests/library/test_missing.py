@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.library.conftest import ENCODER, EVERY_PAIR, axis, new_image, search
-from tsir.errors import InvalidInput, NotFound
+from tsir.errors import Conflict, InvalidInput, NotFound
 from tsir.library.check import check
 from tsir.library.library import Library
 from tsir.library.relocating import relocate
@@ -310,3 +310,28 @@ def test_a_folder_is_relocated_in_every_collection_at_once(library: Library, add
     assert check(library).clean
     with pytest.raises(NotFound, match="No picture"):
         relocate(library, "/nowhere", str(photos_folder / "new"))
+
+
+@EVERY_PAIR
+def test_what_was_not_moved_stays_where_it_is(library: Library, add: Add, photos_folder: Path) -> None:
+    begun = add({f"old/{n}.jpg": axis(1, n) for n in range(4)})
+    for path in photos_folder.rglob("*.jpg"):
+        os.utime(path, ns=(1, 1))
+    old, new = photos_folder / "old", photos_folder / "old" / "new"
+    new.mkdir()
+    with pytest.raises(Conflict, match="still there"):
+        relocate(library, str(old), str(new))
+    (old / "0.jpg").rename(new / "0.jpg")
+    done = relocate(library, str(old), str(new))
+    assert (done.images, done.places, done.missing) == (1, 1, 0)
+    photos = library.collection("photos")
+    assert [photos.image(entry.id).path for entry in begun] == [str(new / "0.jpg"), *(str(old / f"{n}.jpg") for n in (1, 2, 3))]
+    assert photos.describe().missing == 0
+
+
+def test_one_deleted_file_is_no_missing_drive(library: Library, add: Add, photos_folder: Path) -> None:
+    add({f"{n}.jpg": axis(1, n) for n in range(4)})
+    gone = photos_folder / "0.jpg"
+    gone.unlink()
+    swept = library.collection("photos").look(photos_folder, only=lambda path: path == str(gone))
+    assert (swept.images, swept.suspicions) == (1, ())

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.library.conftest import ENCODER, axis, new_image
+from tsir.errors import StoreUnavailable
 from tsir.library.check import check
 from tsir.library.library import Library
 from tsir.library.restoring import restore
@@ -112,14 +113,37 @@ def test_what_is_taken_out_comes_back_with_its_number_its_file_and_its_vector(li
 def test_uploads_whose_disk_was_away_are_all_there_when_it_is_back(library: Library, tmp_path: Path) -> None:
     paths = send(library, "a", "b", "c")
     age(*paths)
-    shutil.move(library.files.uploads.folder, tmp_path / "away")
-    assert "3 uploaded files of photos are lost." in check(library, repair=True).problems
+    uploads = library.files.uploads.folder
+    shutil.move(uploads, tmp_path / "away")
+    assert f"3 uploaded files of photos are not in {uploads}: is a drive missing?" in check(library, repair=True).problems
     assert library.collection("photos").describe().missing == 3
     shutil.move(tmp_path / "away", library.files.uploads.folder)
     for _ in range(2):
         check(library, repair=True)
     assert contents(library.files.uploads.folder) == {"a", "b", "c"}
     assert not library.files.trash.folder.exists()
+
+
+def test_nothing_is_written_where_the_disk_of_the_uploads_belongs(library: Library, tmp_path: Path) -> None:
+    send(library, "a", "b")
+    uploads = library.files.uploads.folder
+    shutil.move(uploads, tmp_path / "away")
+    uploads.mkdir()
+    removed = library.collection("photos").remove([library.collection("photos").images()[0][0].id])
+    assert removed.trash is not None
+    with pytest.raises(StoreUnavailable, match="is a drive missing"):
+        library.files.uploads.save(b"c", "JPEG")
+    with pytest.raises(StoreUnavailable, match="is a drive missing"):
+        restore(library, removed.trash)
+    assert not list(uploads.iterdir())
+    uploads.rmdir()
+    shutil.move(tmp_path / "away", uploads)
+    library.files.uploads.save(b"c", "JPEG")
+    assert restore(library, removed.trash).lost == 0
+    assert contents(uploads) == {"a", "b", "c"}
+    shutil.rmtree(uploads)
+    check(library, repair=True)
+    assert library.files.uploads.save(b"d", "JPEG").is_file(), "what is known to be lost is waited for no longer"
 
 
 def test_an_upload_is_adopted_by_the_picture_that_lost_its_file(library: Library) -> None:

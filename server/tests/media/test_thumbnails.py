@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tsir.errors import StoreUnavailable
 from tsir.media.thumbnails import Thumbnails
 
 HASH = "ab" * 32
@@ -60,6 +61,14 @@ def test_thumbnails_of_earlier_versions_are_found_and_deleted(tmp_path: Path) ->
     thumbnails.delete(HASH)
     assert not any(path.exists() for path in old), "no copy of a picture stays behind when it is removed"
     assert list(thumbnails.hashes(time.time() + 60)) == []
+
+
+def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    thumbnails = Thumbnails(tmp_path / "cache", 2**30)
+    with pytest.raises(StoreUnavailable, match="cannot be written"):
+        thumbnails.write(HASH, Image.new("L", (20, 20)))
+    thumbnails.delete(HASH)
 
 
 def test_thumbnail_cache_stays_within_its_bound(tmp_path: Path) -> None:

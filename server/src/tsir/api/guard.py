@@ -35,7 +35,7 @@ SESSION_PATH = "/api/v1/session"
 """Where a browser signs in, which needs no key before, and out, which needs none any more."""
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-READING_POSTS = re.compile(r"/img/(search|count)|/api/v1/collections/[^/]+/(search|only-copies)")
+READING_POSTS = re.compile(r"/img/(search|count)|/api/v1/collections/[^/]+/(search|search/batch|only-copies)")
 """Questions that are too large for an address."""
 
 REQUEST_ID = re.compile("[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,99}")

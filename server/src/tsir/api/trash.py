@@ -21,7 +21,7 @@ EntryId = Annotated[Text, Path(max_length=200, description="Id of an entry.")]
 async def list_trash(library: LibraryDep, run: RunDep) -> TrashList:
     """What was taken out and can come back, the newest first."""
     entries = [TrashEntry.of(thrown) for thrown in await run(trash.listed, library)]
-    return TrashList(entries=entries, bytes=await run(library.files.trash.bytes), days=library.files.trash.days)
+    return TrashList(entries=entries, bytes=await run(trash.size, library), days=library.files.trash.days)
 
 
 @router.post("/{id}/restore")

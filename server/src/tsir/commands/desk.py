@@ -96,7 +96,9 @@ class Here:
 
     def trash(self) -> TrashList:
         kept = self._library.files.trash
-        return TrashList(entries=[TrashEntry.of(one) for one in trash.listed(self._library)], bytes=kept.bytes(), days=kept.days)
+        return TrashList(
+            entries=[TrashEntry.of(one) for one in trash.listed(self._library)], bytes=trash.size(self._library), days=kept.days
+        )
 
     def restore(self, id: str) -> Came:
         came = trash.restore(self._library, self._service.runner, self._service.settings.default_table, id)

@@ -51,11 +51,14 @@ def drop(settings: Settings, name: str, *, sure: bool, as_json: bool) -> None:
 
 def relocate(settings: Settings, old: Path, new: Path, *, as_json: bool) -> None:
     """Tell the library of a folder that was moved."""
+    new = own_folder(new)
     try:
-        old = old.expanduser().resolve()  # it need not be there
+        named = old.expanduser().absolute()
+        old = named.resolve()  # it need not be there
+        if old == new:  # a link was left in its place
+            old = named.parent.resolve() / named.name
     except (OSError, RuntimeError) as error:
         raise InvalidInput(f"{str(old)!r} cannot be resolved: {error}") from error
-    new = own_folder(new)
     with desk(settings) as asked:
         done = asked.relocate(old, new)
     if as_json:

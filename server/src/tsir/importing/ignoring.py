@@ -6,7 +6,9 @@ import fnmatch
 import functools
 import os
 import re
-from collections.abc import Sequence
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,22 +96,17 @@ class Rules:
     def check(self, root: Path) -> None:
         """Raise InvalidInput for a folder that is the program's own: it would import its own thumbnails. The sample gallery is not."""
         folder = root.resolve()
-        if folder in self._own or any(folder.is_relative_to(own) for own in self._private):
+        # Also under another name, such as that of a mount.
+        own = folder in self._own or bool(_identities([folder]) & _identities(self._own))
+        within = any(folder.is_relative_to(one) for one in self._private)
+        if own or within or _identities([folder, *folder.parents]) & _identities(self._private):
             raise InvalidInput(
                 f"{str(root)!r} is where tsir keeps its own files (DATA_DIR): it is not imported. Name a folder of pictures."
             )
 
     def identities(self, root: Path) -> set[tuple[int, int]]:
         """(device, inode) of the own folders that exist, which are not to be entered from `root`."""
-        found = set()
-        for folder in self._own:
-            try:
-                stat = folder.stat()
-            except OSError:
-                continue
-            if folder != root:
-                found.add((stat.st_dev, stat.st_ino))
-        return found
+        return _identities([folder for folder in self._own if folder != root])
 
     def level(self, top: Path, folder: Path) -> Level:
         """The patterns that count in a folder at or below `top`, the folder that is imported."""
@@ -127,15 +124,27 @@ class Rules:
             return False
         if any(path.is_relative_to(own) for own in self._own if not top.is_relative_to(own)):
             return False
-        level, here = self.level(top, top), top
+        level, here, own = self.level(top, top), top, self.identities(top)
         for position, part in enumerate(parts):
             level, _ = enter(level, str(here))
             below = here / part
             folder = position < len(parts) - 1 or os.path.isdir(below)  # noqa: PTH112 - False also where it is out of reach
             if part.startswith(".") or (folder and is_helper(part, here.name)) or level.ignores(str(below), folder=folder):
                 return False
+            if folder and (_identities([below]) & own or all((below / mark).exists() for mark in OWN_MARKS)):
+                return False
             here = below
         return True
+
+
+def _identities(folders: Iterable[Path]) -> set[tuple[int, int]]:
+    """(device, inode) of those that exist."""
+    found = set()
+    for folder in folders:
+        with suppress(OSError):
+            stat = folder.stat()
+            found.add((stat.st_dev, stat.st_ino))
+    return found
 
 
 def enter(level: Level, folder: str) -> tuple[Level, JobFailure | None]:
@@ -143,17 +152,19 @@ def enter(level: Level, folder: str) -> tuple[Level, JobFailure | None]:
     path = f"{folder}/{IGNORE_FILE}"
     try:
         regular(path)
-        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - strings throughout
-            lines = file.read(MAX_IGNORE_BYTES).splitlines()
+        with open(path, "rb") as file:  # noqa: PTH123 - strings throughout
+            data = file.read(MAX_IGNORE_BYTES)
     except FileNotFoundError:
         return level, None
     except OSError as error:
         return level, JobFailure(path, f"The patterns cannot be read: {said(error)}.")
+    encoding = "utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
+    lines = data.decode(encoding, "replace").splitlines()
     try:
-        spec = parse(lines)
+        return Level((*level.specs, (folder, parse(lines)))), None
     except InvalidInput as error:
-        return level, JobFailure(path, str(error))
-    return Level((*level.specs, (folder, spec))), None
+        # What the other lines leave out must not come in because of that one.
+        return Level((*level.specs, (folder, parse([line for line in lines if _is_pattern(line)])))), JobFailure(path, str(error))
 
 
 def parse(lines: Sequence[str]) -> GitIgnoreSpec:
@@ -163,9 +174,15 @@ def parse(lines: Sequence[str]) -> GitIgnoreSpec:
     try:
         return GitIgnoreSpec.from_lines(lines)
     except ValueError:
-        for line in lines:
-            try:
-                GitIgnoreSpec.from_lines([line])
-            except ValueError as error:  # noqa: PERF203 - on the way out
-                raise InvalidInput(f"{line!r} is no pattern as .gitignore has them, such as *.tmp or /drafts/.") from error
-        raise
+        wrong = next(line for line in lines if not _is_pattern(line))
+        raise InvalidInput(f"{wrong!r} is no pattern as .gitignore has them, such as *.tmp or /drafts/.") from None
+
+
+def _is_pattern(line: str) -> bool:
+    from pathspec import GitIgnoreSpec
+
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except ValueError:
+        return False
+    return True

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from PIL.Image import Image
 
 from tsir.encoders.base import Encoder, Vectors
-from tsir.errors import DiskFull, InvalidImage, TooLarge
+from tsir.errors import DiskFull, InvalidImage, StoreUnavailable, TooLarge
 from tsir.importing.reading import open_photo, photo_to_keep
 from tsir.importing.scan import Batch, Item
 from tsir.importing.workshop import Workshop
@@ -94,7 +94,7 @@ class Import:
                 self._files.thumbnails.put(picture.content_hash, picture.thumbnails)
             except DiskFull:  # they are made again when they are asked for
                 self.bare += 1
-            except OSError as error:
+            except StoreUnavailable as error:
                 log.warning("No thumbnails of %s: %s", item.name, error)
             if picture.missing:
                 self._progress.add(cut=1)

@@ -165,7 +165,7 @@ class _Writer:
         return len(lines)
 
     def _trash(self) -> None:
-        for path in sorted(self._library.files.trash.folder.glob("*")):
+        for path in sorted(self._library.files.trash.paths()):
             if not TRASHED.fullmatch(path.name) or path.suffix == TEMPORARY:
                 continue
             with suppress(FileNotFoundError):  # emptied meanwhile
@@ -279,6 +279,7 @@ def restore(library: Library, path: Path) -> Archived:
     name is taken, InvalidInput for an archive that is damaged or holds less than it says.
     """
     with _reading(path), zipfile.ZipFile(path) as archive:
+        library.files.uploads.expect()
         entries = _manifest(archive)
         existing = {collection.name for collection in library.handles()}
         for entry in entries:

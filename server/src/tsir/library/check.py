@@ -148,6 +148,7 @@ def _delete_extra(library: Library, ref: Ref, ids: Sequence[int], repair: bool) 
 def _compare_files(library: Library, ref: Ref, report: _Report, repair: bool) -> None:
     """Files that are gone make their pictures missing with `repair`; nothing is deleted, and what is back is found at once."""
     uploads = left = unreachable = 0
+    away = library.files.uploads.away()
 
     def mark(path: str) -> bool:
         nonlocal uploads, left, unreachable
@@ -161,7 +162,10 @@ def _compare_files(library: Library, ref: Ref, report: _Report, repair: bool) ->
         return repair
 
     swept = library.handle(ref).look(within=mark)
-    report.problem(uploads, "uploaded files of {} are lost.", ref.name)
+    if away:
+        report.problem(uploads, "uploaded files of {} are not in {}: is a drive missing?", ref.name, library.files.uploads.folder)
+    else:
+        report.problem(uploads, "uploaded files of {} are lost.", ref.name)
     report.problem(left, "files of {} have left their folder.", ref.name)
     report.note(unreachable, "files of {} lie in folders that are not there now: is a drive missing?", ref.name)
     report.notes += swept.suspicions

@@ -271,7 +271,7 @@ class Collection:
     ) -> Swept:
         """Compare the places at or below `root` (None: all) with the disk. Of those that are gone, only the ones `within` are marked.
 
-        With `only`, no other paths are looked at.
+        With `only`, no other paths are looked at: they are as they were.
         """
         locations = self._stores.catalog.locations
         self._now()
@@ -282,6 +282,7 @@ class Collection:
             gone, back = [], []
             for place in places:
                 if not only(place.file.path):
+                    absence.count(place.file.path, gone=place.missing, known=place.missing)
                     continue
                 state, reason = look_closely(place.file)
                 if reason is not None:
@@ -304,11 +305,16 @@ class Collection:
     def relocate(self, old: str, new: str) -> tuple[int, int]:
         """The places below the folder `old` are below `new` from now on; returns how many places of how many images.
 
-        A place that is taken there by other content stays. Whether the files are there, `look` finds out.
+        A place that is taken there by other content stays, and so does one whose file was not moved. Whether the others are there, `look`
+        finds out.
         """
+
+        def staying(file: FileStat, path: str) -> bool:
+            return look_at(file) == "same" and vanished(path)
+
         paths, after = 0, 0
         images: set[int] = set()
-        while page := self._stores.catalog.locations.relocate(self.ref, old, new, after, ERASE_BATCH):
+        while page := self._stores.catalog.locations.relocate(self.ref, old, new, after, ERASE_BATCH, staying):
             after, moved, owners = page
             paths += moved
             images |= owners
@@ -481,6 +487,10 @@ class Collection:
     def at(self, paths: Sequence[str]) -> dict[str, int]:
         """Ids of the images that lie at exactly these paths; paths where none lies are left out."""
         return self._stores.catalog.locations.images_at(self.ref, paths)
+
+    def knows_below(self, root: str) -> bool:
+        """Whether any place is at or below the folder."""
+        return bool(self._stores.catalog.locations.places(self.id, 0, 1, root))
 
     def missing_below(self, root: str) -> int:
         """How many places at or below the folder are missing."""

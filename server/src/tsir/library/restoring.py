@@ -27,6 +27,7 @@ def restore(library: Library, id: str) -> Restored:
     """
     trash = library.files.trash
     facts = trash.entry(id).facts
+    library.files.uploads.expect()
     collection = _home(library, facts)
     encoder = EncoderInfo(**facts["encoder"])
     same = facts["library"] == library.stores.catalog.tag

@@ -37,9 +37,9 @@ class Stores:
     def __init__(self, settings: Settings, after: After, schema: Schema) -> None:
         self.settings = settings
         self.after = after
-        self.files = Files(settings)
-        self.room = data_room(settings)
         self.catalog = Catalog(settings)
+        self.files = Files(settings, self.catalog.locations.knows_uploads)
+        self.room = data_room(settings)
         self.vectors = VectorStore(settings, schema)
 
     def close(self) -> None:

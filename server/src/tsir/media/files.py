@@ -8,11 +8,11 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from tsir.errors import Forbidden, InvalidInput, NotFound
+from tsir.errors import Forbidden, InvalidInput, NotFound, StoreUnavailable
 from tsir.media.durable import older, whole
 from tsir.media.formats import suffix
 from tsir.media.thumbnails import Thumbnails
@@ -61,9 +61,10 @@ def folder_trouble(path: str | Path) -> str | None:
 class Files:
     """Safe to use from many threads and processes on the same folders."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, known: Callable[[], bool] = lambda: False) -> None:
+        """`known`: whether there are uploads whose files should be there."""
         self.roots = settings.roots
-        self.uploads = Uploads(settings.uploads, uploads_room(settings))
+        self.uploads = Uploads(settings.uploads, uploads_room(settings), known)
         self.trash = Trash(settings.data_dir.expanduser().resolve() / "trash", settings.trash_days)
         room = data_room(settings)
         self.thumbnails = Thumbnails(room.folder / "thumbnails", settings.thumbnail_bytes, room)
@@ -96,25 +97,29 @@ class Files:
 UPLOAD = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}(\.[a-z0-9]{1,8})?")
 """How uploads are named, below their folder."""
 
+UPLOAD_FOLDER = re.compile(r"[0-9a-f]{2}")
+
 
 class Uploads:
     """Files that were sent: kept under generated names, `ab/ab0123....jpg`."""
 
-    def __init__(self, folder: Path, room: Room) -> None:
+    def __init__(self, folder: Path, room: Room, known: Callable[[], bool]) -> None:
         self.folder = folder
         self._room = room
+        self._known = known
 
     def save(self, data: bytes | BinaryIO, format: str) -> Path:
         """Keep an upload, or what is left of a stream, under a new name that ends like its format. It is on disk when this returns.
 
-        Raises DiskFull, and OSError.
+        Raises DiskFull, StoreUnavailable as `expect`, and OSError.
         """
         path = self.place(secrets.token_hex(16), suffix(format))
         self.write(path, data)
         return path
 
     def write(self, path: Path, data: bytes | BinaryIO) -> None:
-        """Write the upload of that path (of `place`), durably. Raises DiskFull, and OSError."""
+        """Write the upload of that path (of `place`), durably. Raises DiskFull, StoreUnavailable as `expect`, and OSError."""
+        self.expect()
         with self._room.needed(len(data) if isinstance(data, bytes) else _left(data)):
             path.parent.mkdir(parents=True, exist_ok=True)
             with whole(path) as file:
@@ -122,6 +127,24 @@ class Uploads:
                     file.write(data)
                 else:
                     shutil.copyfileobj(data, file, 2**20)
+
+    def away(self) -> bool:
+        """Whether there should be uploads, and none is here."""
+        try:
+            with os.scandir(self.folder) as entries:
+                if any(UPLOAD_FOLDER.fullmatch(entry.name) for entry in entries):
+                    return False
+        except OSError:
+            pass
+        return self._known()
+
+    def expect(self) -> None:
+        """Raise StoreUnavailable while the uploads are away: their disk, when it is back, would hide what is written now."""
+        if self.away():
+            raise StoreUnavailable(
+                f"None of the uploads that the catalog knows is in {self.folder}: is a drive missing? Nothing is written there until it is "
+                "back. If they are lost, `tsir check --repair` notes it."
+            )
 
     def place(self, name: str, suffix: str) -> Path:
         """Where the upload of that name lies, 32 hex digits."""

@@ -14,6 +14,7 @@ from typing import Literal
 
 from PIL.Image import Image, Resampling
 
+from tsir.errors import StoreUnavailable
 from tsir.media.durable import TEMPORARY, older, write_atomic
 from tsir.media.formats import suffix
 from tsir.room import CACHE_RESERVE, RESERVE, Room
@@ -79,7 +80,7 @@ class Thumbnails:
     def write(self, content_hash: str, image: Image) -> None:
         """Make both sizes from an oriented RGB picture, unless they exist. Pictures are never enlarged.
 
-        Raises DiskFull when the disk has little room: the last of it is for rows and vectors.
+        Raises DiskFull when the disk has little room: the last of it is for rows and vectors; and StoreUnavailable when it takes none.
         """
         missing = [size for size in SIZES if self.find(content_hash, size) is None]
         if missing:
@@ -87,23 +88,26 @@ class Thumbnails:
             self.put(content_hash, dict(rendered(image, missing)))
 
     def put(self, content_hash: str, files: Mapping[ThumbnailSize, bytes]) -> None:
-        """Keep thumbnails that were made elsewhere, by size, unless they exist. Raises DiskFull as `write` does."""
+        """Keep thumbnails that were made elsewhere, by size, unless they exist. Raises as `write` does."""
         fresh = {size: data for size, data in files.items() if self.find(content_hash, size) is None}
         if fresh:
             self._need_room()
         written = 0
-        for size, data in fresh.items():
-            with self._room.needed():
-                write_atomic(self._path(content_hash, size), data)
-            written += len(data)
-        self._account(written)
+        try:
+            for size, data in fresh.items():
+                with self._room.needed():
+                    write_atomic(self._path(content_hash, size), data)
+                written += len(data)
+            self._account(written)
+        except OSError as error:
+            raise StoreUnavailable(f"Thumbnails cannot be written to {self.folder}: {error.strerror or error}.") from error
 
     def delete(self, content_hash: str) -> None:
         freed = 0
         for size in SIZES:
             newest = self._path(content_hash, size)
             for path in (newest, newest.with_suffix(suffix("WEBP"))):  # earlier versions made both as WebP
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):  # it is a cache
                     freed += path.stat().st_size
                     path.unlink()
         self._account(-freed)

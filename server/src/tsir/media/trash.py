@@ -91,10 +91,17 @@ class Trash:
             self.folder.mkdir(parents=True, exist_ok=True)
             _move(path, self.folder / path.name)
 
+    def paths(self, ending: str = "") -> list[Path]:
+        """The files whose names end so."""
+        try:
+            return [path for path in self.folder.iterdir() if path.name.endswith(ending)]
+        except FileNotFoundError:
+            return []
+
     def strays(self) -> list[Stray]:
         """Files with a note, the newest first."""
         found = []
-        for note in self.folder.glob(f"*{NOTE}"):
+        for note in self.paths(NOTE):
             with suppress(FileNotFoundError):
                 at = datetime.fromtimestamp(note.stat().st_mtime, timezone.utc)
                 text = note.read_text(errors="replace")
@@ -122,7 +129,7 @@ class Trash:
 
     def entries(self) -> list[Thrown]:
         """All entries, the newest first."""
-        found = (path.name.removesuffix(SUFFIX) for path in self.folder.glob(f"*{SUFFIX}"))
+        found = (path.name.removesuffix(SUFFIX) for path in self.paths(SUFFIX))
         entries = []
         for id in sorted(filter(ENTRY.fullmatch, found), reverse=True):
             with suppress(NotFound):
@@ -149,7 +156,7 @@ class Trash:
     def delete(self, id: str, names: Iterable[str]) -> None:
         """Delete an entry, and its files by their names, for good; what another entry names, too, stays."""
         self.forget(id)
-        others = [path.read_bytes() for path in self.folder.glob(f"*{SUFFIX}")]
+        others = [path.read_bytes() for path in self.paths(SUFFIX)]
         for name in names:
             if not any(name.encode() in other for other in others):
                 (self.folder / name).unlink(missing_ok=True)
@@ -161,7 +168,7 @@ class Trash:
     def bytes(self) -> int:
         """What all of it takes on disk."""
         total = 0
-        for path in self.folder.glob("*"):
+        for path in self.paths():
             with suppress(FileNotFoundError):
                 total += path.stat().st_size
         return total
@@ -172,13 +179,13 @@ class Trash:
 
     def _purge(self, before: float, *, everything: bool = False) -> int:
         count = 0
-        for note in self.folder.glob(f"*{NOTE}"):
+        for note in self.paths(NOTE):
             if older(note, before):
                 with suppress(FileNotFoundError):
                     note.with_name(note.name.removesuffix(NOTE)).unlink()
                     count += 1
                 note.unlink(missing_ok=True)
-        for path in self.folder.glob("*"):
+        for path in self.paths():
             if path.name.endswith(NOTE) or path.with_name(path.name + NOTE).exists():
                 continue
             entry = path.name.endswith(SUFFIX)

@@ -12,13 +12,15 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import SecretStr
 
 from tsir.encoders import registry
 from tsir.errors import InvalidInput, TsirError, encoder_mismatch
+from tsir.library.places import Absence
 from tsir.media.files import folder_trouble
+from tsir.media.files import said as reason
 from tsir.patience import answered
 from tsir.records import EncoderInfo
 from tsir.services.opening import refuse_open
@@ -27,10 +29,15 @@ from tsir.storage.milvus.client import VectorStore
 from tsir.storage.sql.collections import Collections, Ref
 from tsir.storage.sql.copies import Copies
 from tsir.storage.sql.engine import Database
+from tsir.storage.sql.locations import Locations
+
+T = TypeVar("T")
 
 MASK = "***"
 LEAST_ROOM, LITTLE_ROOM = 200 * 2**20, 2 * 2**30
 """Bytes free below which an import cannot work for long, and below which a person may want to know."""
+PLACES = 1_000
+"""Files of the catalog that are looked for at once."""
 USERINFO = re.compile(r"(?<=//)[^/@\s]+(?=@)")
 
 
@@ -71,6 +78,7 @@ def examine(settings: Settings, running: bool) -> list[Finding]:
         _tried("vectors", lambda: _vectors(settings, running), "Start Milvus, or set MILVUS_URI and MILVUS_TOKEN right."),
         *_encoders(settings),
         *_roots(settings),
+        *_pictures(settings),
     ]
 
 
@@ -220,22 +228,56 @@ def _encoders(settings: Settings) -> Iterator[Finding]:
 
 
 def _collections(settings: Settings) -> list[Ref]:
-    """Those of the catalog; none where it cannot be asked, of which `_catalog` tells."""
+    """Those of the catalog; none where it cannot be asked."""
+    return _asked(settings, lambda database: Collections(database).refs("ready")) or []
+
+
+def _asked(settings: Settings, question: Callable[[Database], T]) -> T | None:
+    """What the catalog answers; None where there is none, or it cannot be asked, of which `_catalog` tells."""
     copies = Copies(settings)
     if copies.catalog is not None and not copies.catalog.exists():
-        return []
+        return None
     try:
-        database = Database(settings)
-        try:
-            return Collections(database).refs("ready")
-        finally:
-            database.close()
+        with contextlib.closing(Database(settings)) as database:
+            return question(database)
     except (TsirError, OSError):
-        return []
+        return None
 
 
 def _roots(settings: Settings) -> list[Finding]:
     return [_root(root) for root in settings.roots]
+
+
+def _pictures(settings: Settings) -> list[Finding]:
+    """Folders of the catalog's pictures that look as if their drive were away; nothing where all is as it was."""
+    advice = "Mount it. What you deleted, `tsir forget FOLDER` takes out."
+    folders: dict[str, set[str] | OSError] = {}
+
+    def listed(folder: str) -> set[str] | OSError:
+        try:
+            return answered(folder, lambda: {path.name for path in Path(folder).iterdir()})
+        except (FileNotFoundError, NotADirectoryError):
+            return set()
+        except OSError as error:
+            return error
+
+    def look(database: Database) -> tuple[str, ...]:
+        locations, away = Locations(database), Absence(None)
+        for ref in Collections(database).refs("ready"):
+            after = 0
+            while places := locations.places(ref.id, after, PLACES):
+                after = places[-1].id
+                for place in places:
+                    folder, _, name = place.file.path.rpartition("/")
+                    if folder not in folders:
+                        folders[folder] = listed(folder)
+                    there = folders[folder]
+                    if isinstance(there, OSError):
+                        away.unreached(place.file.path, reason(there))
+                    away.count(place.file.path, gone=not isinstance(there, OSError) and name not in there, known=place.missing)
+        return away.suspicions()
+
+    return [Finding("pictures", "trouble", sentence, advice) for sentence in _asked(settings, look) or ()]
 
 
 def _root(root: Path) -> Finding:

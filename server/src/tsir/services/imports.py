@@ -163,14 +163,22 @@ def submit_uploads(runner: JobRunner, library: Library, name: str, uploads: Iter
             with suppress(OSError):
                 library.files.uploads.delete(str(path))
         if isinstance(error, OSError):  # a full disk is told by DiskFull
-            raise StoreUnavailable(f"The upload cannot be stored: {error.strerror or error}. Nothing was imported.") from error
+            raise _refused(error) from error
         raise
 
 
 def submit_picture(runner: JobRunner, library: Library, settings: Settings, name: str, data: bytes, label: str) -> Job:
-    """Import one picture; what is none is refused at once. Raises InvalidImage and TooLarge."""
+    """Import one picture; what is none is refused at once. Raises InvalidImage and TooLarge, and StoreUnavailable as `submit_uploads`."""
     picture = open_apart(data, max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels, min_side=1)
-    return submit_kept(runner, name, [(library.files.uploads.save(data, picture.metadata.format), label)])
+    try:
+        kept = library.files.uploads.save(data, picture.metadata.format)
+    except OSError as error:  # a full disk is told by DiskFull
+        raise _refused(error) from error
+    return submit_kept(runner, name, [(kept, label)])
+
+
+def _refused(error: OSError) -> StoreUnavailable:
+    return StoreUnavailable(f"The upload cannot be stored: {error.strerror or error}. Nothing was imported.")
 
 
 def submit_kept(runner: JobRunner, name: str, kept: Sequence[tuple[Path, str]]) -> Job:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL.Image import Image as Pixels
 
-from tsir.errors import DiskFull, NotFound
+from tsir.errors import NotFound, StoreUnavailable
 from tsir.importing.mend import MEND, MendSpec
 from tsir.importing.reading import open_at, read_again
 from tsir.jobs.model import Job, JobFailure
@@ -70,7 +70,7 @@ def add(library: Library, runner: JobRunner, source: str, target: str, ids: Sequ
 
 
 def thumbnail(library: Library, image: Image, size: ThumbnailSize, settings: Settings) -> Path:
-    """The thumbnail's file, made now when it is missing. Raises NotFound when the original is gone or broken, and DiskFull."""
+    """The thumbnail's file, made now when it is missing. Raises NotFound when the original is gone or broken, and as `Thumbnails.write`."""
     path = library.files.thumbnails.find(image.content_hash, size)
     if path is None:
         library.files.thumbnails.write(image.content_hash, _decoded(image, settings))
@@ -81,11 +81,11 @@ def thumbnail(library: Library, image: Image, size: ThumbnailSize, settings: Set
 
 
 def make_thumbnails(library: Library, image: Image, settings: Settings) -> bool:
-    """Make the thumbnails that an image lacks; False when its file cannot be had now, or there is no room for more."""
+    """Make the thumbnails that an image lacks; False when its file cannot be had now, or the cache takes no more."""
     try:
         for size in SIZES:
             thumbnail(library, image, size, settings)
-    except (NotFound, DiskFull):
+    except (NotFound, StoreUnavailable):
         return False
     return True
 

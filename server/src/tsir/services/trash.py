@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -48,8 +50,28 @@ class Returned:
     """What encodes those whose vectors were not kept."""
 
 
+@contextmanager
+def _reached(what: str) -> Iterator[None]:
+    """Say in a sentence what the disk of the trash, or of the uploads, refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreUnavailable(f"{what}: {error.strerror or error}. Try it again.") from error
+
+
+def size(library: Library) -> int:
+    """Bytes that the trash takes. Raises StoreUnavailable when it cannot be read."""
+    with _reached("The trash cannot be read"):
+        return library.files.trash.bytes()
+
+
 def listed(library: Library) -> list[Thrown]:
-    """All there is, the newest first."""
+    """All there is, the newest first. Raises StoreUnavailable when it cannot be read."""
+    with _reached("The trash cannot be read"):
+        return _listed(library)
+
+
+def _listed(library: Library) -> list[Thrown]:
     trash = library.files.trash
     found = [Thrown(one.name, "stray", None, (one.name,), 1, 1, one.at, one.until) for one in trash.strays()]
     for entry in trash.entries():
@@ -63,15 +85,16 @@ def restore(library: Library, runner: JobRunner, collection: str, id: str) -> Re
     """Bring an entry back; strays are imported into `collection`. Raises NotFound, and StoreUnavailable when files cannot be moved."""
     if not ENTRY.fullmatch(id):
         return _restore_stray(library, runner, collection, id)
-    found = restoring.restore(library, id)
+    with _reached(f"{id!r} cannot be brought back"):
+        found = restoring.restore(library, id)
     job = runner.submit(found.collection, MEND, MendSpec(), once=True) if found.waiting else None
     return Returned(found.collection, found.images, found.lost, job)
 
 
 def _restore_stray(library: Library, runner: JobRunner, collection: str, name: str) -> Returned:
     trash, uploads = library.files.trash, library.files.uploads
-    path = trash.stray(name)
-    try:
+    with _reached(f"{name!r} cannot be brought back"):
+        path = trash.stray(name)
         with path.open("rb") as file:
             head = file.read(HEAD)
         if sniff(head) is None and not is_archive(path):
@@ -79,30 +102,25 @@ def _restore_stray(library: Library, runner: JobRunner, collection: str, name: s
         target = uploads.folder / name[:2] / name
         if not UPLOAD.fullmatch(f"{name[:2]}/{name}") or target.exists():
             target = uploads.place(secrets.token_hex(16), Path(name).suffix.lower())
+        uploads.expect()
         trash.give_back(target, name)
         job = submit_kept(runner, collection, [(target, name)])
         trash.forget_stray(name)
-    except OSError as error:
-        raise StoreUnavailable(f"{name!r} cannot be brought back: {error.strerror or error}. Try it again.") from error
     return Returned(collection, 1, 0, job)
 
 
 def delete(library: Library, id: str) -> None:
     """Delete an entry and its files for good. Raises NotFound."""
     trash = library.files.trash
-    try:
+    with _reached(f"{id!r} cannot be deleted"):
         if ENTRY.fullmatch(id):
             trash.entry(id)
             trash.delete(id, restoring.files(trash.rows(id)))
         else:
             trash.forget_stray(id)
-    except OSError as error:
-        raise StoreUnavailable(f"{id!r} cannot be deleted: {error.strerror or error}.") from error
 
 
 def empty(library: Library) -> int:
     """Delete all there is for good; returns how many files that were."""
-    try:
+    with _reached("The trash cannot be emptied"):
         return library.files.trash.empty()
-    except OSError as error:
-        raise StoreUnavailable(f"The trash cannot be emptied: {error.strerror or error}.") from error

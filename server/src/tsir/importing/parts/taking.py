@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from tsir.errors import DiskFull
+from tsir.errors import StoreUnavailable
 from tsir.importing.parts.shelf import Made
 from tsir.jobs.line import Line
 from tsir.jobs.progress import Progress
@@ -30,7 +30,7 @@ def take(made: Made, encoder: EncoderInfo, collection: Collection, thumbnails: T
         begun = line.patiently(collection.begin, [made.images[row] for row in fresh], again=False)
         for row, entry in zip(fresh, begun, strict=True):
             if entry.status != "excluded":
-                with suppress(DiskFull):  # they are made again when they are asked for
+                with suppress(StoreUnavailable):  # they are made again when they are asked for
                     thumbnails.put(made.images[row].content_hash, made.thumbnails[row])
         waiting = {entry.id: row for entry, row in zip(begun, fresh, strict=True) if entry.status == "new"}
         if waiting:

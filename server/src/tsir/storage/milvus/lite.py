@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tsir.errors import StoreUnavailable
+
 ROWS, KEPT = "collections", "collections.kept"
 """What it holds, and the name under which that is out of its reach."""
 
@@ -48,15 +50,22 @@ def renew(uri: str) -> None:
 
 
 def damage(uri: str, name: str | None = None) -> str | None:
-    """What is wrong with its files, those of one collection or of any; None when they can be read."""
+    """What is wrong with its files, those of one collection or of any; None when they can be read.
+
+    Raises StoreUnavailable where this user may not read them, which says nothing of what is in them.
+    """
     folder = Path(uri)
-    for part in (folder, folder / ROWS):
-        if part.exists() and not part.is_dir():
-            return f"{part} is no folder"
     try:
+        for part in (folder, folder / ROWS):
+            if part.exists() and not part.is_dir():
+                return f"{part} is no folder"
         for one in names(uri) if name is None else [name]:
             if (folder / ROWS / one).exists() and (found := _damage(folder / ROWS / one)):
                 return found
+    except PermissionError as error:
+        raise StoreUnavailable(
+            f"The vectors in {folder} cannot be read: {error.filename or folder}: {error.strerror or error}. Give this user the right to."
+        ) from error
     except OSError as error:
         return f"{error.filename or folder} cannot be read: {error.strerror or error}"
     return None
@@ -99,6 +108,8 @@ def _sound(path: Path) -> bool:
         if "vector" not in table.column_names or not len(table):
             return True
         vectors = table["vector"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
+    except PermissionError:
+        raise
     except (pyarrow.ArrowException, ValueError, OSError):  # OSError is also what it says of bytes that it cannot unpack
         return False
     lengths = np.linalg.norm(vectors, axis=1)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from tsir.errors import CatalogDamaged, InvalidInput
+from tsir.errors import CatalogDamaged, InvalidInput, StoreUnavailable
 from tsir.room import Room
 from tsir.settings import Settings
 
@@ -36,7 +36,8 @@ class Copies:
     def take(self) -> Path | None:
         """Copy the catalog as today's, unless nothing changed since, or it knows fewer pictures than the copy; delete the oldest ones.
 
-        Returns the copy when one was taken. Raises CatalogDamaged when the catalog is, and keeps the copies then; DiskFull; and OSError.
+        Returns the copy when one was taken. Raises CatalogDamaged when the catalog is, and keeps the copies then; StoreUnavailable when it
+        cannot be read now; DiskFull; and OSError.
         """
         if not self._kept or self.catalog is None or not self.catalog.exists():
             return None
@@ -55,9 +56,11 @@ class Copies:
             copy(self.catalog, temporary)
             os.utime(temporary, (begun, begun))  # what is written after that is not in it for certain
             temporary.replace(target)
-        except sqlite3.Error as error:
+        except sqlite3.OperationalError as error:
             if "full" in str(error):
                 raise self._room.error(self.catalog.stat().st_size) from error
+            raise self._unreadable(error) from error
+        except sqlite3.Error as error:
             raise self.lost(f"is damaged: {error}") from error
         finally:
             temporary.unlink(missing_ok=True)
@@ -98,15 +101,23 @@ class Copies:
             raise CatalogDamaged(f"{error} If you mean to begin anew, move {self.folder} away, or choose another DATA_DIR.")
 
     def damage(self) -> str | None:
-        """What is wrong with the catalog's file; None when it is sound, or is none. Reads all of it."""
+        """What is wrong with the catalog's file; None when it is sound, or is none. Reads all of it.
+
+        Raises StoreUnavailable when it cannot be read now, which says nothing of what is in it.
+        """
         if self.catalog is None or not self.catalog.exists():
             return None
         try:
             with closing(_open(self.catalog)) as connection:
                 (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.OperationalError as error:  # a right that lacks, a lock, a disk that fails
+            raise self._unreadable(error) from error
         except sqlite3.Error as error:
             return str(error)
         return None if answer == "ok" else str(answer).split("\n")[-1]
+
+    def _unreadable(self, error: sqlite3.Error) -> StoreUnavailable:
+        return StoreUnavailable(f"The catalog {self.catalog} cannot be read: {error}. May this user read and write it, and its folder?")
 
     def put_back(self, file: Path) -> Path | None:
         """Put a copy in the catalog's place; returns where the catalog of before lies now. Nobody may have it open.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -317,21 +317,28 @@ class Locations:
         query = query.order_by(locations.c.id).limit(limit)
         return self._database.read(lambda connection: [self._record(row) for row in connection.execute(query)])
 
-    def relocate(self, ref: Ref, old: str, new: str, after: int, limit: int) -> tuple[int, int, set[int]] | None:
-        """Move the next places (ids from above `after`) from below one folder to below another; uploads are not meant.
+    def relocate(
+        self, ref: Ref, old: str, new: str, after: int, limit: int, staying: Callable[[FileStat, str], bool]
+    ) -> tuple[int, int, set[int]] | None:
+        """Move the next places (ids from above `after`) from below one folder to below another; uploads are not meant, nor those that are
+        `staying`, which is asked of the file and its new path.
 
         Returns the last id that was looked at, how many were moved, and the ready images that they are of; None when none is left.
         """
         old, new = old.rstrip("/"), new.rstrip("/")
+        query = sa.select(locations).where(
+            locations.c.collection_id == ref.id, locations.c.id > after, self._below(old or "/"), ~is_upload(locations.c.path)
+        )
+        query = query.order_by(locations.c.id).limit(limit)
+        seen = self._database.read(lambda connection: connection.execute(query).all())
+        if not seen:
+            return None
+        # The disk is asked outside of the transaction: it may take its time.
+        stay = {row.id for row in seen if staying(self._record(row).file, new + row.path[len(old) :])}
 
-        def do(connection: Connection) -> tuple[int, int, set[int]] | None:
+        def do(connection: Connection) -> tuple[int, int, set[int]]:
             Collections(self._database).again(ref, connection)
-            query = sa.select(locations).where(
-                locations.c.collection_id == ref.id, locations.c.id > after, self._below(old or "/"), ~is_upload(locations.c.path)
-            )
-            rows = connection.execute(query.order_by(locations.c.id).limit(limit)).all()
-            if not rows:
-                return None
+            rows = [row for row in connection.execute(query) if row.id not in stay]
             moved: set[int] = set()
             count = 0
             for part in chunks(rows, CHUNK):
@@ -359,7 +366,7 @@ class Locations:
                 _follow_places(connection, owners)
                 moved |= owners
                 count += len(going) + len(double)
-            return rows[-1].id, count, moved
+            return seen[-1].id, count, moved
 
         return self._database.write(do)
 
@@ -417,6 +424,15 @@ class Locations:
         query = sa.select(sa.func.count()).select_from(locations)
         mine = query.where(locations.c.collection_id == collection_id, locations.c.missing_since.is_not(None), self._below(root))
         return self._database.read(lambda connection: connection.execute(mine).scalar_one())
+
+    def knows_uploads(self) -> bool:
+        """Whether there are uploads whose files should be there."""
+        query = (
+            sa.select(locations.c.id)
+            .join(images, images.c.id == locations.c.image_id)
+            .where(is_upload(locations.c.path), locations.c.missing_since.is_(None), images.c.state.in_(SEEN))
+        )
+        return self._database.read(lambda connection: connection.execute(query.limit(1)).first() is not None)
 
     def excluded_below(self, collection_id: int, root: str) -> int:
         """How many excluded images have a place at or below the folder."""

@@ -207,7 +207,7 @@ def load(
             stock.load_on(settings, folder, name, on, parts=parts, workers=workers, cores=cores, exclude=exclude or (), as_json=as_json)
         )
         return
-    _finish(stock.load(settings, Path(folder), name, exclude=exclude or (), again=again, watch=watch, as_json=as_json))
+    _finish(stock.load(settings, folder, name, exclude=exclude or (), again=again, watch=watch, as_json=as_json))
 
 
 class Collapse(str, Enum):

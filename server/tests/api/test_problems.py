@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
+from starlette.requests import ClientDisconnect
 
 from tests.api.conftest import start
 from tsir import errors
@@ -61,6 +62,8 @@ def failing() -> TestClient:
 
     @app.get("/{name}")
     def fail(name: str) -> None:
+        if name == "ClientDisconnect":
+            raise ClientDisconnect
         raise next((kind(f"A sentence of {name}.") for kind in KINDS if kind.__name__ == name), RuntimeError(name))
 
     return TestClient(app)
@@ -82,6 +85,11 @@ def test_codes_tell_kinds_of_errors_apart() -> None:
 def test_a_defect_has_a_code(failing: TestClient) -> None:
     answer = failing.get("/RuntimeError")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+
+
+def test_a_client_that_leaves_is_no_defect(failing: TestClient) -> None:
+    answer = failing.get("/ClientDisconnect")
+    assert (answer.status_code, answer.json()["code"]) == (400, "unreadable_body")
 
 
 def test_a_store_that_refuses_is_not_asked_again(failing: TestClient) -> None:

@@ -80,6 +80,7 @@ def test_what_is_not_known_is_never_passed_over(site: TestClient) -> None:
         site.post(SEARCH, json={"text": "red", "min_width": 70}),
     ):
         assert said(answer) == "min_width is not known here. Conditions stand in filter."
+    assert "-F sketch=@FILE" in said(site.post(SEARCH, data={"text": "red", "sketch": "drawing.png"}))
     assert "limit stands in the address" in said(site.post(SEARCH, params={"limit": 3}, data={"text": "red"}))
     for listing in ("images", "images/facets"):
         assert "min_widht" in said(site.get(f"/api/v1/collections/tsir/{listing}", params={"min_widht": 70}))

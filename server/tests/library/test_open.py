@@ -22,6 +22,7 @@ from tsir.library.check import check
 from tsir.library.library import Library
 from tsir.records import Begun
 from tsir.settings import Settings
+from tsir.storage.milvus.client import VectorStore
 from tsir.storage.sql import schema
 from tsir.storage.sql.engine import Database
 
@@ -35,6 +36,27 @@ def test_everything_is_there_after_opening_again(settings: Settings, photos_fold
     with Library.open(settings) as library:
         assert search(library, "photos", axis(1), 20) == before
         assert library.ping() == {"catalog": "ok", "vectors": "ok"}
+
+
+@pytest.mark.parametrize("settings", ["embedded"], indirect=True)
+def test_pictures_are_found_before_milvus_lite_is_open(settings: Settings, photos_folder: Path) -> None:
+    with Library.open(settings) as library:
+        crashing.load(library, photos_folder)
+        before = library.collection("photos").search(axis(1), 20)
+    may_open, connect = threading.Event(), VectorStore._connect
+
+    def late(store: VectorStore) -> object:
+        assert may_open.wait(60)
+        return connect(store)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(VectorStore, "_connect", late)
+        with Library.open(settings, ahead=True) as library:
+            assert library.ping() == {"catalog": "ok", "vectors": "ok"}
+            assert library.collection("photos").search(axis(1), 20) == before
+            may_open.set()
+            library.stores.vectors.ping()
+            assert library.ping() == {"catalog": "ok", "vectors": "ok"}
 
 
 def test_embedded_library_is_refused_to_a_second_opener(settings: Settings, library: Library) -> None:

@@ -201,6 +201,14 @@ def test_single_pictures_are_added_looked_at_and_removed(loaded: Any, name: str)
         (lambda library, name: library.similar(None, collection=name), errors.InvalidInput, ""),
         (lambda library, name: library.thumbnail(10**9, collection=name), errors.NotFound, "no image"),
         (lambda library, name: library.add("/no/such/folder", collection=name), errors.NotFound, "/no/such/folder"),
+        (lambda library, name: library.search("red", cursor=7, collection=name), errors.TsirError, "cursor"),
+        (lambda library, name: library.search("red", collection="a/b"), errors.NotFound, "a/b"),
+        (lambda library, name: library.search("red", collection=""), errors.NotFound, "''"),
+        (lambda library, name: library.image(0, collection=name), errors.InvalidInput, "between 1"),
+        (lambda library, name: library.image("first", collection=name), errors.InvalidInput, "by its id"),
+        (lambda library, name: library.images(limit=2.5, collection=name), errors.InvalidInput, "limit"),
+        (lambda library, name: library.restore("../nothing"), errors.NotFound, "nothing"),
+        (lambda library, name: library.add("", collection=name), errors.NotFound, "''"),
         (lambda library, name: library.add([], collection=name), errors.InvalidInput, "Nothing to add"),
         (lambda library, name: library.add(3, collection=name), errors.InvalidInput, "int"),
         (lambda library, name: library.add(colour("red"), collection="no good name"), errors.InvalidInput, "no good name"),
@@ -227,6 +235,9 @@ def test_pictures_are_listed_by_conditions(loaded: Any, name: str) -> None:
     assert len(listed) == 3 and all(image.width == 65 for image in listed)
     assert [image.path for image in listed] == sorted(image.path for image in listed)
     assert loaded.images(ids=[], collection=name).images == []
+    if not isinstance(loaded, tsir.Library):
+        with pytest.raises(errors.InvalidInput, match="does not fit in an address"):
+            loaded.images(ids=range(1, 10_000), min_bytes=2**52, collection=name, path="x" * 300, name="y" * 300, camera="%" * 300)
     for wrong in ({"sort": "size"}, {"min_width": "wide"}, {"colour": "red"}, {"limit": 0}):
         with pytest.raises(errors.InvalidInput, match=next(iter(wrong))):
             loaded.images(collection=name, **wrong)

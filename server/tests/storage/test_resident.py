@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.storage.conftest import DIM, fan, picture
+from tsir.errors import StoreRefused, StoreUnavailable
 from tsir.records import Vectors
 from tsir.settings import Settings
 from tsir.storage.milvus import lite, resident
@@ -112,3 +114,79 @@ def test_without_memory_milvus_lite_searches(store: VectorStore, tmp_path: Path,
     assert not store.in_memory("one")
     assert [hit.id for hit in store.search("one", fan(1), 5, "FLAT", None, "Strong", False)[0]] == [1, 2, 3]
     store.close()
+
+
+@pytest.fixture
+def closed(store: VectorStore, tmp_path: Path) -> VectorStore:
+    """A store that was not opened again since one with three rows and an empty one were closed."""
+    for name in ("one", "empty"):
+        store.ensure(name, DIM, "FLAT")
+    store.upsert("one", [1, 2, 3, 4], fan(4), [picture()] * 4)
+    store.delete("one", [4])
+    store.close()
+    return VectorStore(Settings(data_dir=tmp_path, _env_file=None))  # type: ignore[call-arg]
+
+
+def unopened(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: VectorStore) -> None:
+        raise StoreUnavailable("Milvus Lite is not open.")
+
+    monkeypatch.setattr(VectorStore, "_connect", refuse)
+
+
+def test_what_was_closed_is_searched_before_milvus_lite_is_open(closed: VectorStore) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        unopened(patch)
+        closed.foresee(["one", "empty"])
+        closed.ready()
+        assert [hit.id for hit in closed.search("one", fan(1), 5, "FLAT", None, "Bounded", False)[0]] == [1, 2, 3]
+        assert closed.search("empty", fan(1), 5, "FLAT", None, "Bounded", False) == [[]]
+        assert closed.version("one") == closed.schema.version
+    closed.upsert("one", [4], fan(4)[3:], [picture()])
+    closed.upsert("empty", [1], fan(1), [picture()])
+    closed.confirm("one")
+    assert closed.in_memory("one")
+    assert closed.get("one", [1, 2, 3, 4], "Strong").keys() == {1, 2, 3, 4}
+    assert closed.get("empty", [1], "Strong").keys() == {1}
+    closed.close()
+
+
+@pytest.mark.parametrize("how", ["killed", "damaged", "of a newer version", "gone"])
+def test_what_was_not_closed_in_order_waits_for_milvus_lite(
+    closed: VectorStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    folder = tmp_path / "vectors.db" / lite.ROWS / "one"
+    if how == "killed":
+        (folder / "wal" / "wal_data_000007.arrow").touch()
+    elif how == "damaged":
+        next(folder.glob("partitions/*/data/*.parquet")).write_bytes(b"nothing")
+    elif how == "of a newer version":
+        (folder / "schema.json").write_text((folder / "schema.json").read_text().replace('"tsir.schema": "', '"tsir.schema": "9'))
+    else:
+        shutil.rmtree(folder)
+    unopened(monkeypatch)
+    closed.foresee(["empty", "one"])
+    with pytest.raises(StoreUnavailable):
+        closed.ready()
+    with pytest.raises(StoreUnavailable):
+        closed.search("one", fan(1), 5, "FLAT", None, "Bounded", False)
+
+
+def test_memory_that_milvus_lite_does_not_confirm_is_given_up(closed: VectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed.foresee(["one"])
+    monkeypatch.setattr(closed, "count", lambda name: 2)
+    closed.confirm("one")
+    assert not closed.in_memory("one")
+    closed.close()
+
+
+def test_one_that_cannot_be_opened_is_not_ready(closed: VectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(uri: str) -> None:
+        raise OSError("no")
+
+    closed.foresee(["one"])
+    monkeypatch.setattr(lite, "prepare", fail)
+    closed.ready()
+    for ask in (closed.ping, closed.ready):
+        with pytest.raises(StoreRefused):
+            ask()

@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import Scope
@@ -110,6 +111,10 @@ def add_handlers(app: FastAPI) -> None:
     async def on_invalid(request: Request, error: RequestValidationError) -> Response:
         return problem(request.scope, 422, CODES[422], "Invalid input", _sentence(error.errors()))
 
+    @app.exception_handler(ClientDisconnect)
+    async def on_leaving(request: Request, error: ClientDisconnect) -> Response:
+        return problem(request.scope, 400, CODES[400], "Bad request", "The client went away before it had sent the whole body.")
+
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException) -> Response:
         title = HTTPStatus(error.status_code).phrase
@@ -157,6 +162,8 @@ def _one(error: dict[str, Any]) -> str:
         return f"{field}: must be {condition.kind.expected}."
     if kind in EXPECTED:
         return f"{field}: must be {EXPECTED[kind]}."
+    if "UploadFile" in str(error.get("msg")):
+        return f"{field}: must be a file; curl sends one as -F {field}=@FILE."
     message = str(error.get("msg", "cannot be used")).removeprefix("Value error, ").replace("Input should", "must", 1)
     message = message.replace(" after validation", "")
     return f"{field}: {message[:1].lower()}{message[1:]}."

@@ -125,7 +125,7 @@ class State:
         try:
             # Together: reading weights and opening stores hardly need the same thing.
             results = await asyncio.gather(
-                anyio.to_thread.run_sync(self._service.open_stores),
+                anyio.to_thread.run_sync(functools.partial(self._service.open_stores, ahead=True)),
                 anyio.to_thread.run_sync(self._service.load_encoder, abandon_on_cancel=True),
                 return_exceptions=True,
             )

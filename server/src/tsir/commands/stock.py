@@ -29,13 +29,13 @@ from tsir.settings import Settings
 
 
 def load(
-    settings: Settings, folder: Path, collection: str, *, exclude: Sequence[str] = (), again: bool = False, watch: bool, as_json: bool
+    settings: Settings, source: str, collection: str, *, exclude: Sequence[str] = (), again: bool = False, watch: bool, as_json: bool
 ) -> bool:
     """Import a folder; with `watch`, then whatever changes in it; with `again`, also what was taken out before.
 
     Returns whether it ended well.
     """
-    folder = own_folder(folder)
+    folder = own_folder(source)
     server = remote.find(settings)
     if server is not None:
         return _load_by_server(server, folder, collection, exclude, again, watch, as_json)

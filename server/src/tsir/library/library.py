@@ -81,21 +81,22 @@ class Library:
             raise InvalidInput(f"The catalog cannot be put back: {error.filename or folder}: {error.strerror or error}.") from error
 
     @classmethod
-    def open(cls, settings: Settings, after: After = unobserved, schema: Schema = SCHEMA) -> Library:
+    def open(cls, settings: Settings, after: After = unobserved, schema: Schema = SCHEMA, *, ahead: bool = False) -> Library:
         """Open the stores that the settings name, create what is missing, and bring the catalog's schema up to date.
 
         Vectors of an older `schema` are copied into the newest one in the background. `after` is told of every step of the protocol.
+        `ahead`: vectors are put into memory first, so that searches need not wait until Milvus Lite is open.
         Raises Conflict when an embedded library is in use by another process, or was written by a newer version.
         """
         library = cls(settings, after, schema)
         try:
-            library._open()
+            library._open(ahead)
         except BaseException:
             library.close()
             raise
         return library
 
-    def _open(self) -> None:
+    def _open(self, ahead: bool) -> None:
         folder = self.settings.data_dir.expanduser().resolve()
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -109,6 +110,8 @@ class Library:
         # What a crash left half deleted. A store that is away now is no reason not to start: check() and the next start do it too.
         with suppress(StoreUnavailable, StoreRefused, VectorsDamaged):
             self.finish_deletions()
+        if ahead:
+            self.stores.vectors.foresee([self.stores.vectors_name(ref) for ref in self.stores.catalog.collections.refs("ready")])
         threading.Thread(target=self._warm, name="tsir-milvus", daemon=True).start()
         threading.Thread(target=self._tidy, name="tsir-tidy", daemon=True).start()
         if self.stores.catalog.database.embedded:
@@ -121,7 +124,7 @@ class Library:
                 self.stores.vectors.ping()
             refs = self.stores.catalog.collections.refs("ready")
         except TsirError as error:
-            self._warn(error)
+            self.warn(error)
             return
         for ref in refs:
             self._prepare(ref)
@@ -153,7 +156,7 @@ class Library:
                 for collection in self.handles():
                     self.forget_old(collection)
             except TsirError as error:
-                self._warn(error)
+                self.warn(error)
 
     def _prepare(self, ref: Ref) -> None:
         """Load a collection, and do what a crash or an older version left to be done."""
@@ -163,6 +166,7 @@ class Library:
                 # What a crash left between dropping an outgrown index and building the next, and pictures that were moved before one.
                 served = stores.catalog.collections.again(ref)
                 stores.vectors.set_index(stores.vectors_name(served), served.index)
+                stores.vectors.confirm(stores.vectors_name(served))
                 collection = self.handle(served).again()
                 collection.refresh(stores.catalog.images.stale(ref.id))
                 upgrade(stores, collection)
@@ -170,7 +174,7 @@ class Library:
         except VectorsDamaged:
             pass  # whoever asks for them is told, or has them mended
         except TsirError as error:
-            self._warn(error)
+            self.warn(error)
 
     def forget_old(self, collection: Collection) -> None:
         """Take pictures out that are missing for longer than FORGET_AFTER_DAYS, if that is set."""
@@ -178,7 +182,8 @@ class Library:
         if days is not None and (gone := collection.forget_missing(before=datetime.now(timezone.utc) - timedelta(days=days)).images):
             log.warning("%d pictures of %r were missing for more than %d days and are forgotten.", gone, collection.name, days)
 
-    def _warn(self, error: TsirError) -> None:
+    def warn(self, error: TsirError) -> None:
+        """Log what the library could not do by itself."""
         if not self._closing.is_set():  # what a library that is being closed cannot do is no news
             log.warning("%s", error)
 
@@ -200,7 +205,7 @@ class Library:
 
     def ping(self) -> dict[str, str]:
         """{"catalog": "ok", "vectors": "ok"}, or instead of "ok" a sentence that says what is wrong. Never raises."""
-        return {"catalog": _state(self.stores.catalog.database.ping), "vectors": _state(self.stores.vectors.ping)}
+        return {"catalog": _state(self.stores.catalog.database.ping), "vectors": _state(self.stores.vectors.ready)}
 
     def collections(self) -> list[CollectionSummary]:
         """All collections with their counts, by name."""

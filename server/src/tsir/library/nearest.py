@@ -184,5 +184,6 @@ def _exact(query: Vectors, vectors: Mapping[int, Vectors], images: Mapping[int, 
     if not ids:
         return []
     scores = np.stack([vectors[id] for id in ids]).astype(np.float64) @ query.astype(np.float64)
-    hits = [Hit(images[id], float(np.clip(score, -1, 1)), vectors[id]) for id, score in zip(ids, scores.astype(np.float32), strict=True)]
+    rounded = np.clip(scores.astype(np.float32), -1, 1).tolist()
+    hits = [Hit(images[id], score, vectors[id]) for id, score in zip(ids, rounded, strict=True)]
     return sorted(hits, key=lambda hit: (-hit.score, hit.image.id))

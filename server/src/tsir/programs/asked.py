@@ -21,7 +21,7 @@ from tsir.jobs.model import JobFailure
 from tsir.media.formats import is_picture_name
 from tsir.services.views import FailureOut, ImageOut
 from tsir.storage.filters import shown
-from tsir.storage.kinds import is_unicode
+from tsir.storage.kinds import MAX_ID, is_unicode
 
 Picture: TypeAlias = str | os.PathLike[str] | bytes | PILImage.Image | npt.NDArray[np.uint8]
 """A picture: the path of its file, its file's bytes, a PIL image, or an array uint8 [height, width], [height, width, 3] or, with
@@ -150,6 +150,8 @@ def id_of(picture: Like) -> int:
     id = picture.id if isinstance(picture, ImageOut) else picture
     if isinstance(id, bool) or not isinstance(id, int | np.integer):
         raise InvalidInput(f"A picture is named by its id or by a hit, not by something of the type {type(picture).__name__}.")
+    if not 1 <= id <= MAX_ID:
+        raise InvalidInput(f"The id of a picture is {id}; it must be between 1 and {MAX_ID}.")
     return int(id)
 
 
@@ -196,6 +198,8 @@ def taken(source: Source) -> Taken:
         if isinstance(item, str | os.PathLike):
             path = Path(item).expanduser()
             try:
+                if not os.fspath(item):  # which Path takes for the folder one is in
+                    raise ValueError
                 path = path.resolve()
                 if path.is_dir():
                     folders.append(path)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import httpx
 
 from tsir import errors
-from tsir.errors import Conflict, InvalidInput, StoreUnavailable, TsirError
+from tsir.errors import Conflict, InvalidInput, NotFound, StoreUnavailable, TsirError
 from tsir.programs.asked import Asked, Sent, Taken, files_of
 from tsir.searching.language import QueryError
 from tsir.services.views import (
@@ -30,6 +30,7 @@ from tsir.services.views import (
     RemovedOut,
     SearchResult,
 )
+from tsir.storage.kinds import is_unicode
 
 T = TypeVar("T")
 
@@ -135,8 +136,7 @@ def result(answer: httpx.Response) -> Any:
     except (ValueError, KeyError, TypeError):
         said, code = {}, ""
         sentence = f"The server answered with status {answer.status_code}: is this a tsir server, and the address right?"
-    kind = _KINDS.get(code)
-    error = TsirError(sentence) if kind is None else kind(sentence)
+    error = _KINDS.get(code, NotFound if answer.status_code == 404 else TsirError)(sentence)
     announced = answer.headers.get("Retry-After", "")
     error.retry_after = int(announced) if announced.isdecimal() else None
     error.status = answer.status_code
@@ -152,6 +152,11 @@ _KINDS: dict[str, type[TsirError]] = {
 def closed() -> StoreUnavailable:
     """The error for a client that was closed."""
     return StoreUnavailable("The client is closed: make another one.")
+
+
+def unsayable(error: Exception) -> InvalidInput:
+    """The error for what is asked and fits in no address."""
+    return InvalidInput(f"What is asked does not fit in an address: {error}. Ask for less at once.")
 
 
 def unreachable(url: str, error: Exception) -> StoreUnavailable:
@@ -308,4 +313,6 @@ def _batches(files: Sequence[Sent], most: int) -> list[list[Sent]]:
 
 
 def _of(collection: str) -> str:
+    if not isinstance(collection, str) or not is_unicode(collection) or "/" in collection or not collection.strip("."):
+        raise NotFound(f"There is no collection {collection!r}; a name has letters, digits, _ and -.")
     return f"/api/v1/collections/{quote(collection, safe='')}"

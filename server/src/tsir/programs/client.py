@@ -87,7 +87,7 @@ class _Speaker:
 
     def _image(self, collection: str | None, id: int) -> Steps[ImageOut]:
         name = yield from self._collection(collection)
-        return (yield from calls.image(name, id))
+        return (yield from calls.image(name, id_of(id)))
 
     def _thumbnail(self, picture: Like, size: ThumbnailSize, collection: str | None) -> Steps[bytes]:
         name = yield from self._collection(_own(picture, collection))
@@ -139,7 +139,7 @@ def _ask(http: httpx.Client, speaker: _Speaker, call: Call) -> Any:
             try:
                 answer = http.request(call.method, call.path, **call.arguments(stack))
             except httpx.InvalidURL as error:
-                raise calls.unreachable(speaker.url, error) from error
+                raise calls.unsayable(error) from error
             except httpx.HTTPError as error:
                 raise calls.unreachable(speaker.url, error) from error
         pause = patience.pause(answer)
@@ -283,7 +283,9 @@ class AsyncClient(_Speaker, Searching[Coroutine[Any, Any, Hits]]):
             with ExitStack() as stack:
                 try:
                     answer = await self._http.request(call.method, call.path, **call.arguments(stack))
-                except (httpx.HTTPError, httpx.InvalidURL) as error:
+                except httpx.InvalidURL as error:
+                    raise calls.unsayable(error) from error
+                except httpx.HTTPError as error:
                     raise calls.unreachable(self.url, error) from error
             pause = patience.pause(answer)
             if pause is None:

@@ -158,6 +158,8 @@ class Library(Searching[Hits]):
         """
         if sort not in get_args(Sort):
             raise InvalidInput(f"sort is {shown(sort)}; it must be one of {', '.join(get_args(Sort))}.")
+        if not isinstance(limit, int) or not isinstance(cursor, str | None):
+            raise InvalidInput(f"limit is {shown(limit)} and cursor {shown(cursor)}; they must be a whole number and a text.")
         filter = parse_filter(filter_of(conditions))
         images, following = self._service.library.collection(self._name(collection)).images(cursor, limit, filter, sort)
         return ImageList(images=[ImageOut.of(image) for image in images], next=following)

@@ -110,6 +110,8 @@ class Query(Parts[Image]):
         check_weights(self.weights)
         if not _within(self.limit, 1, MAX_LIMIT, int):
             raise InvalidInput(f"limit is {shown(self.limit)}; it must be a whole number between 1 and {MAX_LIMIT}.")
+        if not isinstance(self.cursor, str | None):
+            raise InvalidInput(f"cursor is {shown(self.cursor)}; it must be the `next` of the page before.")
         if self.min_score is not None and not _within(self.min_score, -1, 1):
             raise InvalidInput(f"min_score is {shown(self.min_score)}; it must be between -1 and 1, as scores are cosines.")
         if self.min_relevance is not None and not _within(self.min_relevance, 0, 1):

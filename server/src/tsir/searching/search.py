@@ -217,6 +217,10 @@ class _Lot:
             self.vectors = dict(zip(self.things, encode(list(self.things.values())), strict=True))
 
 
+_BESIDE = ThreadPoolExecutor(16, thread_name_prefix="beside")
+"""Kept: a search would wait until a thread of its own has begun."""
+
+
 def _at_once(lots: Sequence[tuple[_Lot, Callable[[list[Any]], Vectors]]]) -> None:
     """Encode several lots side by side."""
     full = [(lot, encode) for lot, encode in lots if lot.things]
@@ -224,11 +228,10 @@ def _at_once(lots: Sequence[tuple[_Lot, Callable[[list[Any]], Vectors]]]) -> Non
         for lot, encode in full:
             lot.encode(encode)
         return
-    with ThreadPoolExecutor(len(full) - 1) as pool:
-        others = [pool.submit(lot.encode, encode) for lot, encode in full[1:]]
-        full[0][0].encode(full[0][1])
-        for other in others:
-            other.result()
+    others = [_BESIDE.submit(lot.encode, encode) for lot, encode in full[1:]]
+    full[0][0].encode(full[0][1])
+    for other in others:
+        other.result()
 
 
 def _encode(gallery: Gallery, queries: Sequence[Query], pictures: Sequence[Mapping[str, Picture]]) -> list[list[_Part]]:
@@ -323,10 +326,11 @@ def _hint(encoder: Encoder, query: Query, ranked: list[Hit], curve: Curve | None
 def _page(ranked: list[Hit], query: Query, offset: int, curve: Curve | None) -> tuple[list[Hit], int | None]:
     """The hits of this page, and the rank at which the next one starts (None: this is the last)."""
     page: list[Hit] = []
+    named = query.named
     for rank, hit in enumerate(ranked, offset):
         if below(query, curve, hit.score):
             return page, None
-        if hit.image.id in query.named:
+        if hit.image.id in named:
             continue
         if len(page) == query.limit:
             return page, rank if rank + query.limit <= MAX_WINDOW else None

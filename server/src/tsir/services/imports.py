@@ -5,6 +5,7 @@ Every function blocks.
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -53,6 +54,8 @@ def check_target(library: Library, settings: Settings, encoder: EncoderInfo, nam
 
 def own_folder(path: str | Path) -> Path:
     """A folder that the user names who runs the program. Raises NotFound when there is none."""
+    if not os.fspath(path):  # which Path takes for the folder one is in
+        raise NotFound("There is no folder ''.")
     try:
         folder = Path(path).expanduser()
         folder = answered(folder, folder.resolve)

@@ -57,10 +57,11 @@ class Service:
         self._runner = runner
         self._warmed = False
 
-    def open_stores(self) -> None:
-        """Open the library; jobs that a process which held it alone left running are queued again. Idempotent; raises as `Library.open`."""
+    def open_stores(self, *, ahead: bool = False) -> None:
+        """Open the library; jobs that a process which held it alone left running are queued again. Idempotent; `ahead`, and what it
+        raises, as of `Library.open`."""
         if self._opened is None:
-            self._opened = Library.open(self.settings)
+            self._opened = Library.open(self.settings, ahead=ahead)
         self.library = self._opened
         self.jobs = Jobs(self.library.stores.catalog.database)
         if self._given is None and self.library.stores.exclusive and (requeued := self.jobs.requeue_orphans()):
@@ -110,14 +111,14 @@ class Service:
         try:
             names = [collection.name for collection in self.library.handles()]
         except TsirError as error:
-            log.warning("%s", error)
+            self.library.warn(error)
             return
         for name in names:
             try:
                 if not self.mend(name):
                     self._finish(name)
             except TsirError as error:  # noqa: PERF203 - the others are mended
-                log.warning("%s", error)
+                self.library.warn(error)
 
     def _finish(self, name: str) -> None:
         """Pictures that wait for their vector, with no job at work on the collection, get one: a killed process left them."""

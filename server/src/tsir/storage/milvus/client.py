@@ -109,6 +109,8 @@ class VectorStore:
         """Rows of a collection, and when that was asked (`time.monotonic`)."""
         self._residents: dict[str, Resident | None] = {}
         """Collections in memory; None for those that Milvus Lite itself has to search."""
+        self._foreseen = False
+        """Whether all that is searched was put into memory before Milvus Lite was opened, which nobody has tried yet."""
         self._versions: dict[str, int] = {}
         """Of the schemas of collections: a collection never changes its own."""
         self._patience = TIMEOUT_WRITE if self.embedded else TIMEOUT_READ
@@ -141,6 +143,8 @@ class VectorStore:
                 except Exception as error:
                     self._look(None, error)
                     raise self._fault(error) from error
+                finally:
+                    self._foreseen = False
             return self._client
 
     def _look(self, name: str | None, error: Exception | None = None) -> None:
@@ -224,6 +228,11 @@ class VectorStore:
     def ping(self) -> None:
         """Raise StoreUnavailable unless Milvus answers."""
         self._call(None, lambda client: client.list_collections(timeout=TIMEOUT_PROBE * 2))
+
+    def ready(self) -> None:
+        """Raise StoreUnavailable unless searches are answered: by Milvus, or from memory until the embedded one is open."""
+        if not self._foreseen:
+            self.ping()
 
     def close(self) -> None:
         """Flush (embedded) and disconnect. Idempotent."""
@@ -503,17 +512,48 @@ class VectorStore:
             return self._residents[name]
 
     def _read(self, name: str) -> Resident | None:
-        if (rows := self.count(name)) == 0:
+        if self.count(name) == 0:
             return Resident.empty()
         try:
-            found = resident.read(Path(self._uri) / lite.ROWS / name)
+            found = resident.read(self._files(name))
         except Exception as error:  # newer files than we know, or damaged ones, of which Milvus Lite tells itself
             _log.warning("The vectors in %s are searched by Milvus Lite, which is slower: %s", name, error)
             return None
-        if len(found) != rows:
-            _log.warning("The vectors in %s are searched by Milvus Lite, which is slower: it has %d, its files %d", name, rows, len(found))
-            return None
-        return found if found.bytes <= resident.BYTES else None
+        return found if found.bytes <= resident.BYTES and self._complete(name, found) else None
+
+    def _complete(self, name: str, found: Resident) -> bool:
+        if complete := len(found) == (rows := self.count(name)):
+            return complete
+        _log.warning("The vectors in %s are searched by Milvus Lite, which is slower: it has %d, its files %d", name, rows, len(found))
+        return complete
+
+    def _files(self, name: str) -> Path:
+        return Path(self._uri) / lite.ROWS / name
+
+    def foresee(self, names: Sequence[str]) -> None:
+        """Have collections in memory before the embedded Milvus is opened, which takes seconds: searches need not wait for it then. Those
+        that were not closed in order wait, and so do damaged ones: what is wrong with them is told when it is open. `confirm` afterwards.
+        """
+        if not self.embedded:
+            return
+        with self._turn, self._connecting:
+            if self._client is not None or self._closed:
+                return
+            for name in names:
+                version = lite.version_at_rest(self._uri, name)
+                if version is None or version > self.schema.version:
+                    continue
+                with contextlib.suppress(Exception):
+                    found = resident.read(self._files(name))
+                    self._residents[name] = found if found.bytes <= resident.BYTES else None
+                    self._versions[name] = version
+            self._foreseen = bool(names) and all(self._residents.get(name) is not None for name in names)
+
+    def confirm(self, name: str) -> None:
+        """Compare what is in memory with what Milvus has."""
+        with self._turn:
+            if (near := self._residents.get(name)) is not None and not self._complete(name, near):
+                self._residents[name] = None
 
     def search(
         self,

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tsir.errors import StoreUnavailable
+from tsir.storage.milvus.schema import PROPERTY
 
 ROWS, KEPT = "collections", "collections.kept"
 """What it holds, and the name under which that is out of its reach."""
@@ -26,6 +27,17 @@ def prepare(uri: str) -> None:
         if rows.exists():
             shutil.rmtree(rows)
         kept.rename(rows)
+
+
+def version_at_rest(uri: str, name: str) -> int | None:
+    """The version of a collection's schema, when all its rows lie in files, as after it was closed: nothing is in its log alone."""
+    folder = Path(uri) / ROWS / name
+    try:
+        if any((folder / "wal").iterdir()) or folder.parent.with_name(KEPT).exists():
+            return None
+        return int(json.loads((folder / "schema.json").read_bytes())["properties"].get(PROPERTY, 1))
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        return None
 
 
 def release(uri: str) -> None:

@@ -122,6 +122,8 @@ def _best(
 
 def read(folder: Path) -> Resident:
     """What the files of a collection of Milvus Lite hold, once it has flushed. Raises Unsettled, and whatever reading raises."""
+    if not any(path.name.startswith("manifest") for path in folder.iterdir()) and not any(folder.glob("partitions/*/*/*")):
+        return Resident.empty()  # nothing was ever written
     for _ in range(ATTEMPTS):
         manifest = (folder / "manifest.json").read_bytes()
         try:
@@ -135,22 +137,27 @@ def read(folder: Path) -> Resident:
 
 def _read(folder: Path, manifest: dict[str, Any]) -> Resident:
     """Of each id the youngest row counts, and none when it was deleted after that."""
-    import pyarrow
-    import pyarrow.parquet
+    # `read_table` and `to_numpy` would load pandas, which takes longer than all else of a start.
+    from pyarrow.parquet import ParquetFile
 
-    def tables(kind: str, columns: list[str]) -> Iterator[pyarrow.Table]:
+    def tables(kind: str, columns: list[str]) -> Iterator[Any]:
         for name, part in manifest["partitions"].items():
-            yield from (pyarrow.parquet.read_table(folder / "partitions" / name / file, columns=columns) for file in part[kind])
+            for place in part[kind]:
+                with ParquetFile(folder / "partitions" / name / place) as file:
+                    yield file.read(columns)
+
+    def numbers(column: Any) -> Ids:
+        return np.from_dlpack(column.combine_chunks()).astype(np.int64)
 
     ids, ages, vectors = [np.empty(0, np.int64)], [np.empty(0, np.int64)], []
     for table in tables("data_files", ["id", "_seq", "vector"]):
-        ids.append(table["id"].to_numpy())
-        ages.append(table["_seq"].to_numpy().astype(np.int64))
-        vectors += [chunk.flatten().to_numpy().reshape(len(chunk), -1) for chunk in table["vector"].chunks]
+        ids.append(numbers(table["id"]))
+        ages.append(numbers(table["_seq"]))
+        vectors += [np.from_dlpack(chunk.flatten()).reshape(len(chunk), -1) for chunk in table["vector"].chunks]
     gone_ids, gone_ages = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for table in tables("delta_files", ["id", "_seq"]):
-        gone_ids.append(table["id"].to_numpy())
-        gone_ages.append(table["_seq"].to_numpy().astype(np.int64))
+        gone_ids.append(numbers(table["id"]))
+        gone_ages.append(numbers(table["_seq"]))
     all_ids, all_ages = np.concatenate(ids), np.concatenate(ages)
     gone: dict[int, int] = {}
     for id, age in zip(np.concatenate(gone_ids).tolist(), np.concatenate(gone_ages).tolist(), strict=True):
@@ -165,4 +172,4 @@ def _read(folder: Path, manifest: dict[str, Any]) -> Resident:
         low, high = np.searchsorted(live, [start, start + len(part)])
         np.take(part, live[low:high] - start, axis=0, out=kept[low:high])
         start += len(part)
-    return Resident(all_ids[live].astype(np.int64), kept)
+    return Resident(all_ids[live], kept)

@@ -272,6 +272,7 @@ def test_an_import_of_nothing_but_failures_did_not_end_well(tsir: Tsir, tmp_path
 
 def test_mistakes_are_one_line_and_exit_code_one(tsir: Tsir, photos: Path) -> None:
     refused(tsir("load", "nowhere"), "no folder")
+    refused(tsir("load", photos, "--watch", "--exclude", "!"), "no pattern")
     refused(tsir("search"), "asks for nothing")
     refused(tsir("search", "--text", "red", "--table", "none"), "none")
     refused(tsir("search", "--sketch", "no.png"), "cannot be read")

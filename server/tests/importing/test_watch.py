@@ -117,6 +117,15 @@ def test_bad_and_hidden_files_do_not_stop_it(collection: Collection, library: Li
     assert not any(".hidden" in path for path in paths_of(library))
 
 
+def test_what_is_no_longer_left_out_is_imported(library: Library, watching: Watch, album: Path) -> None:
+    (album / ".tsirignore").write_text("drafts/\n")
+    fill(album / "drafts", 2, start=10)
+    fill(album, 1, start=20)
+    until(lambda: len(paths_of(library)) == 4)
+    (album / ".tsirignore").unlink()
+    until(lambda: len(paths_of(library)) == 6)
+
+
 def test_folder_that_is_not_there_is_refused(library: Library, encoder: WatchedEncoder, settings: Settings, album: Path) -> None:
     with pytest.raises(InvalidInput, match="cannot be watched"):
         watch(library, encoder, settings, NAME, album / "nothing", threading.Event())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -13,6 +14,7 @@ from tsir.commands import remote
 from tsir.commands.desk import desk
 from tsir.commands.terminal import SHOWN_FAILURES, following, print_json, report, say, show
 from tsir.errors import Conflict, InvalidInput, NotFound, TsirError
+from tsir.importing.ignoring import Rules
 from tsir.importing.mend import encode_unfinished, lost
 from tsir.importing.scan import passed_over
 from tsir.jobs.model import Job, JobFailure
@@ -133,22 +135,18 @@ def _watch(service: Service, collection: str, folder: Path, exclude: Sequence[st
         for failure in failures:
             show(f"  skipping {failure.path}: {failure.reason}")
 
+    Rules.of(service.settings, exclude)  # what is no pattern is told first
     say(f"Watching {folder}; Ctrl-C stops.")
     stop = threading.Event()
-    worker = threading.Thread(
-        target=watch,
-        args=(service.library, service.encoders.main, service.settings, collection, folder, stop),
-        kwargs={"exclude": exclude, "on_import": hear},
-    )
-    worker.start()
-    try:
-        while worker.is_alive():
-            worker.join(0.5)
-    except KeyboardInterrupt:
-        say("Stopping.")
-    finally:
-        stop.set()
-        worker.join()
+    with ThreadPoolExecutor(1) as pool:
+        arguments = (service.library, service.encoders.main, service.settings, collection, folder, stop)
+        watching = pool.submit(watch, *arguments, exclude=exclude, on_import=hear)
+        try:
+            watching.result()
+        except KeyboardInterrupt:
+            say("Stopping.")
+        finally:
+            stop.set()
 
 
 def reencode(settings: Settings, collection: str, encoder: str, *, as_json: bool) -> bool:

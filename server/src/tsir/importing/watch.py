@@ -14,7 +14,7 @@ import watchfiles
 
 from tsir.encoders.base import Encoder
 from tsir.errors import InvalidInput, NotFound
-from tsir.importing.ignoring import SYSTEM_FILES, Rules
+from tsir.importing.ignoring import IGNORE_FILE, SYSTEM_FILES, Rules
 from tsir.importing.job import told
 from tsir.importing.pipeline import Import
 from tsir.importing.scan import BATCH, Batch, Item, count_kind, item, printable, scan
@@ -64,6 +64,8 @@ def watch(
         try:
             for changed in changes(folder, stop):
                 progress = Progress()
+                if changed is not None and any(path.name == IGNORE_FILE for path in changed):
+                    changed = None  # what was left out may be wanted now
                 wanted = None if changed is None else [path for path in changed if _wanted(path, folder, rules)]
                 if wanted is None:
                     batches: Iterable[Batch] = scan(folder, settings.roots, rules, progress.passed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
 import re
 import threading
 import time
@@ -127,6 +128,7 @@ class VectorStore:
             if self._closed:
                 raise StoreUnavailable("The library is closed.")
             if self._client is None:
+                os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else it tells people of every process that we start
                 from pymilvus import MilvusClient  # takes a second: the server is up before Milvus is needed
 
                 # They log what they raise as well, with stack traces; what of it matters is in our sentence.

@@ -208,6 +208,7 @@ def test_what_is_taken_out_stays_out_and_comes_back(tsir: Tsir, photos: Path) ->
     assert "2 pictures that were taken out before" in tsir("load", photos).output
     assert "blue0.png" in tsir("excluded").output
     refused(tsir("remove", photos / "red0.png"), "red0.png")
+    refused(tsir("remove", "999"), "'tsir' has none of these pictures: 999.")
     assert "removed of tsir" in tsir("trash", "list").output
     assert "2 pictures are back in tsir." in tsir("trash", "restore", "--last").output
     assert "0 imported, 6 skipped" in tsir("load", photos).output

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import random
 import zipfile
 from collections.abc import Callable, Iterator
@@ -126,6 +127,19 @@ def test_uploads_are_in_it_unless_they_are_left_out(library: Library, other: Lib
     assert [path.read_bytes() for path in restored] == [b"one", b"two"]
     assert all(path.is_relative_to(other.files.uploads.folder) for path in restored)
     assert check(other).clean
+
+
+def test_what_a_killed_backup_left_is_cleared_by_a_later_one(library: Library, add: Add, tmp_path: Path) -> None:
+    add({"a.jpg": axis(1)})
+    left = tmp_path / "x.zip.0123abcd.tmp"
+    others = [tmp_path / f"{name}.tmp" for name in ("x.zip.4567abcd", "x.zip.mine", "y.zip.0123abcd")]
+    for path in (left, *others):
+        path.write_bytes(b"PK")
+    for path in (left, *others[1:]):
+        os.utime(path, (1, 1))
+    backup(library, tmp_path / "x.zip")
+    assert not left.exists()
+    assert all(path.exists() for path in others), "one that is being written, and what is no archive's"
 
 
 def test_less_than_the_catalog_has_never_takes_the_place_of_an_archive(library: Library, add: Add, tmp_path: Path) -> None:

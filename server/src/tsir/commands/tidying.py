@@ -11,7 +11,7 @@ import typer
 from tsir.commands.desk import desk
 from tsir.commands.stock import ended_well
 from tsir.commands.terminal import following, print_json, report, say, show
-from tsir.errors import InvalidInput
+from tsir.errors import InvalidInput, NotFound
 from tsir.services.imports import own_folder
 from tsir.services.views import RemovedOut
 from tsir.settings import Settings
@@ -76,6 +76,8 @@ def remove(settings: Settings, what: Sequence[str], collection: str, *, as_json:
     paths = [str(Path(one).expanduser().absolute()) for one in what if not (one.isascii() and one.isdigit())]
     with desk(settings) as asked:
         done = asked.remove(collection, ids, paths)
+    if not done.pictures:
+        raise NotFound(f"{collection!r} has none of these pictures: {', '.join(what)}.")
     _tell_removed(done, settings, as_json=as_json)
 
 

@@ -17,6 +17,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ from tsir.errors import Conflict, DiskFull, InvalidInput, TsirError
 from tsir.library.collection import Collection
 from tsir.library.library import NAME, Library
 from tsir.library.stores import RESTORING
-from tsir.media.durable import TEMPORARY, whole, write_atomic
+from tsir.media.durable import TEMPORARY, clear, whole, write_atomic
 from tsir.media.files import UPLOAD
 from tsir.records import EncoderInfo, FileStat, Image, ImageMetadata, NewImage, Vectors
 from tsir.storage.milvus.client import NoSuchVectors
@@ -42,6 +43,7 @@ from tsir.storage.sql.values import clock, offset, taken
 
 FORMAT = 1
 CHUNK = 1_000
+ABANDONED_S = 3600  # that nobody writes on an archive that is not whole
 EXCLUDED, TRASH = "excluded.jsonl", "trash/"
 TRASHED = re.compile(r"[^./\0][^/\0]*")
 """Names of files in the trash."""
@@ -81,6 +83,7 @@ def backup(library: Library, path: Path, *, uploads: bool = True, pictures: bool
     be written, and DiskFull.
     """
     try:
+        clear(path, time.time() - ABANDONED_S)
         with whole(path) as file:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
                 held = _Writer(library, archive, uploads, pictures).write()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 from collections.abc import Iterator
@@ -41,6 +42,13 @@ def write_atomic(path: Path, data: bytes | memoryview, *, durable: bool = False)
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path, durable=durable) as file:
         file.write(data)
+
+
+def clear(path: Path, before: float) -> None:
+    """Delete what killed processes had written of a file (of `whole`), and nobody went on with since that time. Raises OSError."""
+    for left in path.parent.glob(f"{glob.escape(path.name)}.{'[0-9a-f]' * 8}{TEMPORARY}"):
+        if older(left, before):
+            left.unlink(missing_ok=True)
 
 
 def older(path: Path, before: float) -> bool:

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -60,6 +61,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     thread = threading.Thread(target=server.run)
     thread.start()
+    while not server.started and thread.is_alive():  # it listens; the library may still be opening
+        time.sleep(0.01)
     yield f"http://127.0.0.1:{settings.port}"
     server.should_exit = True
     thread.join()

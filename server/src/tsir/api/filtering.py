@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Query, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 
 from tsir.api.schemas import Text
@@ -53,14 +54,13 @@ def refuse_unknown(given: Iterable[str], place: str, known: Container[str]) -> N
         raise RequestValidationError([{"type": "extra_forbidden", "loc": (place, name)} for name in unknown])
 
 
-def _named(request: Request) -> set[str]:
-    """The parameters of an address, by what the API says of itself."""
-    address = request.app.openapi()["paths"][request.scope["route"].path_format]["get"]
-    return {"key", *(one["name"] for one in address["parameters"])}
+def _named(dependant: Dependant) -> set[str]:
+    """The parameters that an address of that route can have."""
+    return {one.alias for one in dependant.query_params}.union(*map(_named, dependant.dependencies))
 
 
 async def _filtered(request: Request, filter: Text | None, **fields: object) -> Filter:
-    refuse_unknown(request.query_params, "query", _named(request))
+    refuse_unknown(request.query_params, "query", {"key", *_named(request.scope["route"].dependant)})
     given = {name.removeprefix(_PREFIX): value for name, value in fields.items() if value is not None}
     whole = parse_filter(filter)
     base = {} if whole is None else {name: getattr(whole, name) for name in conditions()}

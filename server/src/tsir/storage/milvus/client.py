@@ -512,20 +512,19 @@ class VectorStore:
             return self._residents[name]
 
     def _read(self, name: str) -> Resident | None:
-        if self.count(name) == 0:
+        if (rows := self.count(name)) == 0:
             return Resident.empty()
         try:
             found = resident.read(self._files(name))
         except Exception as error:  # newer files than we know, or damaged ones, of which Milvus Lite tells itself
             _log.warning("The vectors in %s are searched by Milvus Lite, which is slower: %s", name, error)
             return None
-        return found if found.bytes <= resident.BYTES and self._complete(name, found) else None
+        return found if found.bytes <= resident.BYTES and self._complete(name, found, rows) else None
 
-    def _complete(self, name: str, found: Resident) -> bool:
-        if complete := len(found) == (rows := self.count(name)):
-            return complete
-        _log.warning("The vectors in %s are searched by Milvus Lite, which is slower: it has %d, its files %d", name, rows, len(found))
-        return complete
+    def _complete(self, name: str, found: Resident, rows: int) -> bool:
+        if len(found) != rows:
+            _log.warning("The vectors in %s are searched by Milvus Lite, which is slower: it has %d, its files %d", name, rows, len(found))
+        return len(found) == rows
 
     def _files(self, name: str) -> Path:
         return Path(self._uri) / lite.ROWS / name
@@ -552,7 +551,7 @@ class VectorStore:
     def confirm(self, name: str) -> None:
         """Compare what is in memory with what Milvus has."""
         with self._turn:
-            if (near := self._residents.get(name)) is not None and not self._complete(name, near):
+            if (near := self._residents.get(name)) is not None and not self._complete(name, near, self.count(name)):
                 self._residents[name] = None
 
     def search(

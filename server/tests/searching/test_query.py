@@ -75,6 +75,7 @@ def test_filter_is_read_from_json() -> None:
         ('{"taken_after": "0001-01-01T00:00:00+23:59"}', "a time such as"),
         ('{"orientation": "diagonal"}', '"landscape", "portrait" or "square"'),
         ('{"formats": "JPEG"}', "a list of names"),
+        ('{"formats": ["JPEG", "xyz"]}', 'no format "XYZ"; known are JPEG, PNG,'),
         ('{"formats": ["a\\" or 1==1"]}', "a list of names"),
         ('{"has_location": 1}', "true or false"),
         ('{"folder": ""}', "the path of a folder"),

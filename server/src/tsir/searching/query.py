@@ -14,7 +14,7 @@ from PIL.Image import Image
 
 from tsir.errors import InvalidInput, NotFound
 from tsir.library.nearest import MAX_WINDOW
-from tsir.media.formats import held_as
+from tsir.media.formats import KNOWN, named
 from tsir.paging import decode_cursor, encode_cursor
 from tsir.storage.filters import Filter, key, parse, said, shown
 from tsir.storage.kinds import MAX_ID, is_unicode
@@ -241,9 +241,13 @@ def parse_filter(text: str | None) -> Filter | None:
 
 
 def read_filter(values: Mapping[str, object]) -> Filter:
-    """A filter from its fields as JSON has them; formats by any of their names."""
+    """A filter from its fields as JSON has them; formats by any of their names. Raises InvalidInput."""
     found = parse(values)
-    return replace(found, formats=tuple(dict.fromkeys(name for asked in found.formats for name in held_as(asked))))
+    asked = {name: named(name) for name in found.formats}
+    if unknown := [name for name, format in asked.items() if format is None]:
+        raise InvalidInput(f"filter: there is no format {shown(unknown[0])}; known are {', '.join(format.name for format in KNOWN)}.")
+    held = [name for format in asked.values() if format for name in (format.name, format.opener)]  # as catalogs have them, old ones, too
+    return replace(found, formats=tuple(dict.fromkeys(held)))
 
 
 def _json_object(name: str, text: str, example: str) -> dict[str, Any]:

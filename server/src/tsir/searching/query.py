@@ -273,21 +273,33 @@ def digest(query: Query, pictures: Mapping[str, Image], fingerprint: str) -> str
     return hasher.hexdigest()[:16]
 
 
-def make_cursor(offset: int, query_digest: str) -> str:
-    """An opaque cursor for the page that starts at `offset`."""
-    return encode_cursor(f"{offset}:{query_digest}")
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The last hit of a page. The next one begins after it, wherever it would stand by now: others may have come or gone since."""
+
+    rank: int
+    """How many there were up to it."""
+    place: tuple[float, int]
+    """What the order is by, falling: see `pooling.place`."""
 
 
-def read_cursor(cursor: str | None, query_digest: str, limit: int) -> int:
-    """The offset of a cursor. Raises NotFound when it is broken or of another query, InvalidInput beyond what can be paged through."""
-    offset = _offset(cursor, query_digest) if cursor else 0
-    if offset + limit > MAX_WINDOW:
+def make_cursor(mark: Mark, query_digest: str) -> str:
+    """An opaque cursor for the page that begins after a hit."""
+    value, id = mark.place
+    return encode_cursor(f"{mark.rank}:{query_digest}:{value!r}:{id}")
+
+
+def read_cursor(cursor: str | None, query_digest: str, limit: int) -> Mark | None:
+    """Where the page of a cursor begins; None: with the best hit. Raises NotFound when it is broken or of another query, InvalidInput
+    beyond what can be paged through."""
+    mark = _mark(cursor, query_digest) if cursor else None
+    if (mark.rank if mark else 0) + limit > MAX_WINDOW:
         raise InvalidInput(f"One can page through {MAX_WINDOW} hits; ask for less, or narrow the search with a filter.")
-    return offset
+    return mark
 
 
-def _offset(cursor: str, query_digest: str) -> int:
-    found = decode_cursor(cursor, r"(\d{1,5}):([^:]+)")
+def _mark(cursor: str, query_digest: str) -> Mark:
+    found = decode_cursor(cursor, r"(\d{1,5}):([^:]+):(-?\d{1,12}(?:\.\d{1,20})?(?:e-?\d{1,3})?):(-?\d{1,16})")
     if found[2] != query_digest:
         raise NotFound("cursor belongs to another query; use it with the very same query, or none for the first page.")
-    return int(found[1])
+    return Mark(int(found[1]), (float(found[3]), int(found[4])))

@@ -43,7 +43,7 @@ def statements(library: Library) -> Iterator[list[str]]:
         sa.event.remove(engine, "before_cursor_execute", note)
 
 
-def test_a_search_reads_the_row_of_its_collection_once_and_counts_nothing(settings: Settings, photos: Path) -> None:
+def test_a_search_reads_its_collection_once_and_pictures_with_their_places_and_counts_nothing(settings: Settings, photos: Path) -> None:
     with Library.open(settings) as library, TestClient(create_app(settings, encoder=FakeEncoder(), library=library)) as client:
         wait_ready(client)
         assert client.post("/img/load", json={"File": str(photos)}).status_code == 200
@@ -53,6 +53,9 @@ def test_a_search_reads_the_row_of_its_collection_once_and_counts_nothing(settin
             assert len(answer.json()["hits"]) >= 5
             assert sum("from collections" in statement for statement in seen) == 1, seen
             assert not [statement for statement in seen if "count(" in statement]
+            assert "like" in form or not [statement for statement in seen if "from locations" in statement], (
+                "pictures come with their places"
+            )
 
 
 def test_every_stage_of_a_search_is_named_and_its_time_is_told(loaded: TestClient) -> None:

@@ -1,8 +1,11 @@
 """Searches in a real library with vectors that can be computed by hand."""
 
-from collections.abc import Iterator
+import io
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,8 @@ from tsir.encoders.loaded import Encoders
 from tsir.encoders.relevance import Calibration, Curve
 from tsir.errors import EncoderMismatch, InvalidInput, NotFound
 from tsir.library.library import Library
+from tsir.media.decode import open_sketch
+from tsir.records import Vectors
 from tsir.searching import search as search_module
 from tsir.searching.fusion import balanced
 from tsir.searching.query import Query, Sort
@@ -86,6 +91,26 @@ def test_not_text_pushes_away_whatever_the_sign_of_its_weight(library: Library, 
 def test_part_with_weight_zero_is_as_if_not_given(library: Library, encoder: FakeEncoder) -> None:
     found = search(library, encoder, Query("photos", text="red", sketch=colour("blue"), weights={"sketch": 0}))
     assert set(found.hits[0].parts) == {"text"}
+
+
+def test_words_are_encoded_while_the_drawing_is_decoded(library: Library, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = threading.Event()
+
+    class Listening(FakeEncoder):
+        def texts(self, batch: Sequence[str]) -> Vectors:
+            begun.set()
+            return super().texts(batch)
+
+    def decode(data: bytes, **limits: Any) -> Image.Image:
+        assert begun.wait(20), "nobody encodes the words yet"
+        return open_sketch(data, **limits)
+
+    monkeypatch.setattr("tsir.services.search.open_sketch", decode)
+    drawing = io.BytesIO()
+    colour("blue").save(drawing, "PNG")
+    found = find(library, Encoders(settings, Listening()), settings, Question("photos", text="red", sketch=drawing.getvalue()))
+    together = search(library, FakeEncoder(), Query("photos", text="red", sketch=colour("blue")))
+    assert [(hit.image.id, hit.score, hit.parts) for hit in found.hits] == [(hit.image.id, hit.score, hit.parts) for hit in together.hits]
 
 
 def test_like_finds_similar_pictures_and_not_itself(library: Library, encoder: FakeEncoder) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -159,19 +159,20 @@ def about(number: int, count: int) -> Iterator[None]:
         raise
 
 
-def search_many(gallery: Gallery, queries: Sequence[Query], watch: Stopwatch) -> list[Found]:
-    """A page for each of the queries: all are encoded together, and those of the same filter searched together."""
+def search_many(gallery: Gallery, queries: Sequence[Query], watch: Stopwatch, words: Said | None = None) -> list[Found]:
+    """A page for each of the queries: all are encoded together, and those of the same filter searched together.
+
+    `words`: theirs, where `begin_words` has begun with them.
+    """
     encoder = gallery.encoder
-    if any(query.encoded for query in queries):
-        for collection in gallery.collections:
-            collection.expect(encoder.info)
+    _expect(gallery, queries)
     pictures = [_prepare(encoder, query) for query in queries]
     digests = [digest(query, prepared, encoder.fingerprint) for query, prepared in zip(queries, pictures, strict=True)]
     marks = []
     for number, (query, of) in enumerate(zip(queries, digests, strict=True)):
         with about(number, len(queries)):
             marks.append(read_cursor(query.cursor, of, query.limit))
-    parts = _encode(gallery, queries, pictures)
+    parts = _encode(gallery, queries, pictures, words)
     asked = []
     for number, (query, of, after, of_query) in enumerate(zip(queries, digests, marks, parts, strict=True)):
         with about(number, len(queries)):
@@ -190,6 +191,13 @@ def search_many(gallery: Gallery, queries: Sequence[Query], watch: Stopwatch) ->
             found[number] = _answer(gallery, asked[number], hits, watch)
     watch.lap("answer")
     return [found[number] for number in range(len(asked))]
+
+
+def _expect(gallery: Gallery, queries: Sequence[Query]) -> None:
+    """Raise EncoderMismatch where the queries need an encoder and the gallery's is another than made its vectors."""
+    if any(query.encoded for query in queries):
+        for collection in gallery.collections:
+            collection.expect(gallery.encoder.info)
 
 
 def _answer(gallery: Gallery, asked: _Asked, ranked: list[Hit], watch: Stopwatch) -> Found:
@@ -218,6 +226,10 @@ def _prepare(encoder: Encoder, query: Query) -> dict[str, Picture]:
     return pictures
 
 
+_BESIDE = ThreadPoolExecutor(16, thread_name_prefix="beside")
+"""Kept: a search would wait until a thread of its own has begun."""
+
+
 class _Lot:
     """Things of many queries that are encoded at once: put in first, taken out afterwards."""
 
@@ -233,36 +245,42 @@ class _Lot:
             self.vectors = dict(zip(self.things, encode(list(self.things.values())), strict=True))
 
 
-_BESIDE = ThreadPoolExecutor(16, thread_name_prefix="beside")
-"""Kept: a search would wait until a thread of its own has begun."""
+Said = Future[_Lot]
+"""The words of queries, while they are encoded."""
 
 
-def _at_once(lots: Sequence[tuple[_Lot, Callable[[list[Any]], Vectors]]]) -> None:
-    """Encode several lots side by side."""
-    full = [(lot, encode) for lot, encode in lots if lot.things]
-    if len(full) < 2:
-        for lot, encode in full:
-            lot.encode(encode)
-        return
-    others = [_BESIDE.submit(lot.encode, encode) for lot, encode in full[1:]]
-    full[0][0].encode(full[0][1])
-    for other in others:
-        other.result()
+def begin_words(gallery: Gallery, queries: Sequence[Query]) -> Said:
+    """Begin to encode the words of queries, for `search_many`: their pictures can be decoded meanwhile. Raises EncoderMismatch."""
+    _expect(gallery, queries)
+    return _BESIDE.submit(_said, gallery.encoder, queries)
 
 
-def _encode(gallery: Gallery, queries: Sequence[Query], pictures: Sequence[Mapping[str, Picture]]) -> list[list[_Part]]:
+def _said(encoder: Encoder, queries: Sequence[Query]) -> _Lot:
+    texts = _Lot()
+    for query in queries:
+        for name in _weights(encoder, query):
+            for words in query.words(name) if name in ("text", "not_text") else ():
+                texts.put(words.text, words.text)
+    texts.encode(encoder.texts)
+    return texts
+
+
+def _weights(encoder: Encoder, query: Query) -> dict[str, float]:
+    """Of the parts that count at all."""
+    counts = {name: weight(encoder, name, query.weights) for name in query.given()}
+    return {name: value for name, value in counts.items() if value != 0}
+
+
+def _encode(gallery: Gallery, queries: Sequence[Query], pictures: Sequence[Mapping[str, Picture]], words: Said | None) -> list[list[_Part]]:
     """Of each query one vector for each part whose weight is not zero."""
     encoder = gallery.encoder
-    texts, sketches, images, whole, boxed = _Lot(), _Lot(), _Lot(), _Lot(), _Lot()
-    weights = []
+    sketches, images, whole, boxed = _Lot(), _Lot(), _Lot(), _Lot()
+    weights = [_weights(encoder, query) for query in queries]
     for number, (query, prepared) in enumerate(zip(queries, pictures, strict=True)):
-        counts = {name: weight(encoder, name, query.weights) for name in query.given()}
-        weights.append({name: value for name, value in counts.items() if value != 0})
-        for name in weights[-1]:
+        for name in weights[number]:
             if name in ("text", "not_text"):
-                for words in query.words(name):
-                    texts.put(words.text, words.text)
-            elif name in ("like", "not_like"):
+                continue
+            if name in ("like", "not_like"):
                 for one in query.examples(name):
                     if one.box is None:
                         whole.put(one.id, number)
@@ -271,13 +289,12 @@ def _encode(gallery: Gallery, queries: Sequence[Query], pictures: Sequence[Mappi
                             boxed.put((one.id, one.box), (gallery.image(one.id), one.box))
             else:
                 (sketches if name == "sketch" else images).put(number, prepared[name])
-    _at_once(
-        [
-            (texts, encoder.texts),
-            (sketches, encoder.sketches),
-            (images, lambda photos: plain.photo_vectors(encoder, photos)),
-        ]
-    )
+    words = words or begin_words(gallery, queries)
+    photos = _BESIDE.submit(images.encode, lambda batch: plain.photo_vectors(encoder, batch)) if images.things else None
+    sketches.encode(encoder.sketches)
+    if photos is not None:
+        photos.result()
+    texts = words.result()
     whole.vectors = dict(gallery.stored(list(whole.things))) if whole.things else {}
     for id, number in whole.things.items():
         if id not in whole.vectors:

@@ -27,7 +27,7 @@ from tsir.records import Vectors
 from tsir.searching import parts
 from tsir.searching.language import Line, parse
 from tsir.searching.query import Box, Parts, Query, Texts, check_text
-from tsir.searching.search import Found, Gallery, about, search_many
+from tsir.searching.search import Found, Gallery, about, begin_words, search_many
 from tsir.services.pictures import thumbnail
 from tsir.settings import Settings
 from tsir.stopwatch import Stopwatch
@@ -37,7 +37,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 NOT_YET = new_image("RGB", (1, 1))
-"""Stands for an example picture until it is known for which encoder to decode it."""
+"""Stands for a picture until it is decoded: an example for the encoder that is known by then, a drawing while the words are encoded."""
 
 
 EVERYWHERE = "all"
@@ -83,12 +83,14 @@ def find_many(
         with about(number, len(questions)):
             asked.append(_query(question, settings))
     gallery = _gallery(library, encoders, settings, questions[0], needed=any(query.encoded for query in asked))
+    words = begin_words(gallery, asked)
     for number, question in enumerate(questions):
-        if question.image is not None:
+        if question.sketch is not None or question.image is not None:
             with about(number, len(questions)):
-                asked[number] = replace(asked[number], image=_example(question.image, gallery.encoder, settings))
+                sketch, image = _sketch(question.sketch, settings), _example(question.image, gallery.encoder, settings)
+                asked[number] = replace(asked[number], sketch=sketch, image=image)
     watch.lap("decode")
-    return search_many(gallery, asked, watch)
+    return search_many(gallery, asked, watch, words)
 
 
 def _query(question: Question, settings: Settings) -> Query:
@@ -98,7 +100,7 @@ def _query(question: Question, settings: Settings) -> Query:
         "collection": ",".join(dict.fromkeys([question.collection, *question.collections])),
         "text": _both(question.text, [line.text] if line.text else []),
         "not_text": _both(question.not_text, line.not_text),
-        "sketch": _sketch(question.sketch, settings),
+        "sketch": NOT_YET if question.sketch is not None else None,
         "image": NOT_YET if question.image is not None else None,
         "filter": narrowed(question.filter, line.filter),
     }
@@ -230,6 +232,6 @@ def _sketch(data: bytes | None, settings: Settings) -> Image | None:
     return open_sketch(data, max_bytes=settings.max_upload_bytes, max_pixels=settings.max_pixels)
 
 
-def _example(data: bytes, encoder: Encoder, settings: Settings) -> Image:
+def _example(data: bytes | None, encoder: Encoder, settings: Settings) -> Image | None:
     """Decoded as imports do for the encoder that made the vectors, so that a picture finds itself with a score of one."""
-    return pixels_for(encoder, open_within(data, settings, least_sides(encoder)))
+    return None if data is None else pixels_for(encoder, open_within(data, settings, least_sides(encoder)))

@@ -16,7 +16,7 @@ from tsir.records import Count, Facets, Image
 from tsir.storage.filters import Filter, Missing
 from tsir.storage.sql.collections import Ref
 from tsir.storage.sql.engine import Database
-from tsir.storage.sql.images import records
+from tsir.storage.sql.images import PLACE, RECORD, records, records_of
 from tsir.storage.sql.matching import Matching
 from tsir.storage.sql.schema import images, locations
 from tsir.storage.sql.values import CHUNK
@@ -51,7 +51,7 @@ class Browsing:
         self, ref: Ref, filter: Filter | None, sort: Sort, order: Order, after: Place | None, limit: int
     ) -> tuple[list[Image], Place | None]:
         """Ready pictures behind a place, and the place behind them; None when no more follow. Pictures without a date come last."""
-        query = sa.select(images).where(self._matching.all(ref, filter))
+        query = sa.select(*RECORD, images.c.name).where(self._matching.all(ref, filter))
         if after is not None:
             query = query.where(_behind(sort, order, after))
         query = query.order_by(*_ordered(sort, order)).limit(limit + 1)
@@ -76,8 +76,10 @@ class Browsing:
         def do(connection: sa.Connection) -> dict[int, Image]:
             found: dict[int, Image] = {}
             for part in chunks(ids, CHUNK):
-                rows = connection.execute(sa.select(images).where(images.c.id.in_(part), let_through)).all()
-                found |= {record.id: record for record in records(connection, self._database.paths, ref.name, rows)}
+                # With their places in one statement: a search waits for it.
+                query = sa.select(*RECORD, *PLACE).join(locations, locations.c.image_id == images.c.id)
+                query = query.where(images.c.id.in_(part), let_through).order_by(images.c.id, locations.c.id)
+                found |= records_of(self._database.paths, ref.name, connection.execute(query).all())
             return found
 
         return self._database.read(do)

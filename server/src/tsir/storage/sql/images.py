@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
 from tsir.errors import EncoderMismatch, InvalidInput
 from tsir.paging import chunks
@@ -20,6 +20,25 @@ from tsir.storage.sql.values import CHUNK, UploadPaths, is_upload, path_hash, ta
 
 MARKED = ("deleting", "leaving")
 """States of images on their way out: `leaving` ones become `excluded`."""
+
+RECORD: tuple[sa.Column[Any], ...] = (
+    images.c.id,
+    images.c.content_hash,
+    images.c.bytes,
+    images.c.created_at,
+    images.c.missing,
+    images.c.width,
+    images.c.height,
+    images.c.format,
+    images.c.taken_at,
+    images.c.taken_offset,
+    images.c.camera,
+    images.c.latitude,
+    images.c.longitude,
+)
+"""The columns of which a record is made: the first ones of each row that becomes one. By their places, since names take three times as
+long."""
+PLACE: tuple[sa.Column[Any], ...] = (locations.c.path, locations.c.missing_since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +71,7 @@ class Images:
         found: dict[int, Facts] = {}
         for part in chunks(sorted(ids), CHUNK):
             query = (
-                sa.select(images)
+                sa.select(*RECORD, images.c.state, images.c.stale)
                 .where(images.c.id.in_(part), images.c.collection_id == collection_id, images.c.state.in_(("pending", "ready")))
                 .order_by(images.c.id)
             )
@@ -62,7 +81,7 @@ class Images:
                 found[row.id] = Facts(
                     id=row.id,
                     state=row.state,
-                    metadata=_metadata(row),
+                    metadata=_metadata(*row[5:13]),
                     bytes=row.bytes,
                     created_at=row.created_at,
                     stale=row.stale,
@@ -215,7 +234,7 @@ class Images:
         `ids`: only of these, at most CHUNK; `uploaded`: only those with a place among the uploads.
         """
         states = [state] if isinstance(state, str) else state
-        query = sa.select(images).where(images.c.collection_id == ref.id, images.c.state.in_(states))
+        query = sa.select(*RECORD).where(images.c.collection_id == ref.id, images.c.state.in_(states))
         if ids is not None:
             query = query.where(images.c.id.in_(ids))
         if uploaded:
@@ -237,7 +256,7 @@ class Images:
         def do(connection: Connection) -> dict[int, Image]:
             found: dict[int, Image] = {}
             for part in chunks(ids, CHUNK):
-                query = sa.select(images).where(images.c.id.in_(part), images.c.collection_id == ref.id, images.c.state == "ready")
+                query = sa.select(*RECORD).where(images.c.id.in_(part), images.c.collection_id == ref.id, images.c.state == "ready")
                 rows = connection.execute(query).all()
                 found |= {record.id: record for record in records(connection, self._uploads, ref.name, rows)}
             return found
@@ -269,7 +288,9 @@ class Images:
         """Images of that content in all collections, also those that wait for their vector, with the collections they are in."""
 
         def do(connection: Connection) -> list[tuple[Ref, Image]]:
-            query = sa.select(images).where(images.c.content_hash == content_hash, images.c.state.in_(("pending", "ready")))
+            query = sa.select(*RECORD, images.c.collection_id).where(
+                images.c.content_hash == content_hash, images.c.state.in_(("pending", "ready"))
+            )
             found = []
             for row in connection.execute(query).all():
                 ref = Collections(self._database).by_id(row.collection_id, connection)
@@ -325,7 +346,7 @@ class Images:
 
         def do(connection: Connection) -> Image | None:
             query = (
-                sa.select(images, collections.c.name.label("collection_name"))
+                sa.select(*RECORD, collections.c.name.label("collection_name"))
                 .join(locations, locations.c.image_id == images.c.id)
                 .join(collections, collections.c.id == images.c.collection_id)
                 .where(locations.c.path_hash == hashed, images.c.state == "ready", collections.c.state == "ready")
@@ -339,13 +360,19 @@ class Images:
         return self._database.read(do)
 
 
-def records(connection: Connection, uploads: UploadPaths, name: str, rows: Sequence[Row[Any]]) -> list[Image]:
-    """What is handed out of rows of `images`, in their order; `name`: of their collection."""
+def records(connection: Connection, uploads: UploadPaths, name: str, rows: Sequence[Sequence[Any]]) -> list[Image]:
+    """What is handed out of rows that begin with RECORD, in their order; `name`: of their collection."""
     found = []
     for part in chunks(rows, CHUNK):
-        paths = _paths(connection, [row.id for row in part], uploads)
-        found += [_image(name, row, paths[row.id]) for row in part if row.id in paths]
+        paths = _paths(connection, [row[0] for row in part], uploads)
+        found += [_image(name, row, paths[row[0]]) for row in part if row[0] in paths]
     return found
+
+
+def records_of(uploads: UploadPaths, name: str, rows: Sequence[Sequence[Any]]) -> dict[int, Image]:
+    """The same of rows of RECORD and PLACE, one for each place, the oldest first."""
+    paths = _real([(row[0], *row[-2:]) for row in rows], uploads)
+    return {id: _image(name, row, paths[id]) for id, row in {row[0]: row for row in rows}.items()}
 
 
 def _placed(*, uploaded: bool, there: bool = False) -> sa.ColumnElement[bool]:
@@ -363,35 +390,42 @@ def _shared() -> sa.ColumnElement[bool]:
 
 
 def _paths(connection: Connection, ids: Sequence[int], uploads: UploadPaths) -> dict[int, list[str]]:
-    """The places of each image that are there, or all of one that is missing; the oldest first."""
+    """The places of each image, as `_real` has them."""
+    query = sa.select(locations.c.image_id, *PLACE).where(locations.c.image_id.in_(ids))
+    return _real(connection.execute(query.order_by(locations.c.image_id, locations.c.id)).all(), uploads)
+
+
+def _real(places: Sequence[Sequence[Any]], uploads: UploadPaths) -> dict[int, list[str]]:
+    """Of image, path and time since when its file is gone: the paths of each image that are there, or all of one that is missing."""
     there: dict[int, list[str]] = {}
     gone: dict[int, list[str]] = {}
-    query = sa.select(locations.c.image_id, locations.c.path, locations.c.missing_since).where(locations.c.image_id.in_(ids))
-    for id, path, missing_since in connection.execute(query.order_by(locations.c.image_id, locations.c.id)).all():
+    for id, path, missing_since in places:
         (there if missing_since is None else gone).setdefault(id, []).append(uploads.real(path))
     return gone | there
 
 
-def _image(name: str, row: Row[Any], paths: Sequence[str]) -> Image:
+def _image(name: str, row: Sequence[Any], paths: Sequence[str]) -> Image:
+    id, content_hash, size, created_at, missing = row[:5]
     return Image(
-        id=row.id,
+        id=id,
         collection=name,
         paths=tuple(paths),
-        content_hash=row.content_hash,
-        bytes=row.bytes,
-        metadata=_metadata(row),
-        created_at=row.created_at.replace(tzinfo=timezone.utc),
-        missing=row.missing,
+        content_hash=content_hash,
+        bytes=size,
+        metadata=_metadata(*row[5:13]),
+        created_at=created_at.replace(tzinfo=timezone.utc),
+        missing=missing,
     )
 
 
-def _metadata(row: Row[Any]) -> ImageMetadata:
-    return ImageMetadata(
-        width=row.width,
-        height=row.height,
-        format=row.format,
-        taken_at=taken(row.taken_at, row.taken_offset),
-        camera=row.camera,
-        latitude=row.latitude,
-        longitude=row.longitude,
-    )
+def _metadata(
+    width: int,
+    height: int,
+    format: str,
+    taken_at: datetime | None,
+    taken_offset: int | None,
+    camera: str | None,
+    latitude: float | None,
+    longitude: float | None,
+) -> ImageMetadata:
+    return ImageMetadata(width, height, format, taken(taken_at, taken_offset), camera, latitude, longitude)

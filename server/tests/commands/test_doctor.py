@@ -20,6 +20,7 @@ from tests.processes import Site, wait_for
 from tsir import cli
 from tsir.encoders import registry
 from tsir.errors import EncoderUnavailable
+from tsir.services.doctor import examine
 from tsir.settings import Settings
 
 Doctor = Callable[..., Result]
@@ -97,6 +98,30 @@ def test_stores_that_do_not_answer_are_named_without_their_passwords(doctor: Doc
     seen = found(doctor("--json"))
     assert seen["catalog"]["state"] == seen["vectors"]["state"] == "trouble"
     assert json.loads(doctor("--json").stdout)["settings"]["API_KEYS"] == "*** (2, of which 1 may only read)"
+
+
+def test_a_right_that_lacks_is_no_store_to_start(doctor: Doctor, tmp_path: Path, photos: Path) -> None:
+    assert CliRunner().invoke(cli.app, ["load", str(photos)]).exit_code == 0
+    settings = Settings(data_dir=tmp_path / "data", image_roots=str(photos))
+    with closed_to_this_user(tmp_path / "data", photos):
+        seen = {finding.what.split()[0]: finding for finding in examine(settings, running=False)}
+    for what in ("DATA_DIR", "catalog", "vectors", "IMAGE_ROOTS"):
+        assert seen[what].state == "trouble" and seen[what].advice.startswith("Give this user the right to")
+
+
+@contextmanager
+def closed_to_this_user(*paths: Path) -> Iterator[None]:
+    modes, user = [path.stat().st_mode for path in paths], os.geteuid()
+    for path in paths:
+        path.chmod(0)
+    try:
+        if user == 0:
+            os.seteuid(65534)
+        yield
+    finally:
+        os.seteuid(user)
+        for path, mode in zip(paths, modes, strict=True):
+            path.chmod(mode)
 
 
 @contextmanager

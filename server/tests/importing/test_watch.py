@@ -107,6 +107,21 @@ def test_only_what_is_reported_is_looked_at(collection: Collection, watching: Wa
     until(lambda: "1 file of a kind that cannot be read (.psd 1)." in watching.passed)
 
 
+def test_a_drive_below_that_comes_or_goes_is_noticed(
+    collection: Collection, watching: Watch, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else tells of it: the whole folder is looked at."""
+    line = "36 25 0:32 / {} rw,relatime shared:1 - ext4 /dev/sdb1 rw\n"
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(line.format("/") + line.format(album))
+    monkeypatch.setattr(module, "MOUNTS", mounts)
+    known = collection.image(collection.at([str(album / "0000.png")])[str(album / "0000.png")])
+    for mounted in (f"{album}/a\\040drive", f"{album} beside"):
+        collection.begin([NewImage(FileStat(str(album / "gone.png"), 1, 1), known.content_hash, known.metadata)])
+        mounts.write_text(line.format("/") + line.format(album) + line.format(mounted))
+        until(lambda: len(collection.image(known.id).paths) == 1)
+
+
 def test_bad_and_hidden_files_do_not_stop_it(collection: Collection, library: Library, watching: Watch, album: Path) -> None:
     noise(50).save(album / ".hidden.png")
     (album / "bad.jpg").write_text("no picture")

@@ -120,6 +120,7 @@ def test_uploads_are_in_it_unless_they_are_left_out(library: Library, other: Lib
     there = restore(other, tmp_path / "bare.zip")
     assert (there.images, there.uploads, there.left_out) == (2, 2, 2)
     assert (other.collection("photos").describe().count, other.collection("photos").describe().missing) == (0, 2)
+    other.files.uploads.save(b"three", "PNG")
     other.drop("photos")
     there = restore(other, tmp_path / "all.zip")
     assert (there.images, there.uploads, there.left_out) == (2, 2, 0)

@@ -143,6 +143,9 @@ def test_nothing_is_written_where_the_disk_of_the_uploads_belongs(library: Libra
     assert contents(uploads) == {"a", "b", "c"}
     shutil.rmtree(uploads)
     check(library, repair=True)
+    with pytest.raises(StoreUnavailable, match=f"is a drive missing.*`tsir forget {uploads}`"):
+        library.files.uploads.save(b"d", "JPEG")
+    library.collection("photos").forget_missing(uploads)
     assert library.files.uploads.save(b"d", "JPEG").is_file(), "what is known to be lost is waited for no longer"
 
 

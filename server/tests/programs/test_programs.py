@@ -157,7 +157,7 @@ def test_notebooks_show_the_pictures(loaded: Any, name: str) -> None:
 def test_single_pictures_are_added_looked_at_and_removed(loaded: Any, name: str) -> None:
     added = loaded.add([colour("white", (70, 50)), b"no picture"], collection=name, progress=False)
     assert (added.imported, added.failed) == (1, 1) and "not a picture" in added.failures[0].reason
-    (white,) = loaded.search("white", limit=1, collection=name)
+    (white,) = shown = loaded.search("white", limit=1, collection=name)
     assert loaded.image(white.id, collection=name).width == 70
     page = loaded.images(limit=3, collection=name)
     assert page.images[0].id == white.id and len(loaded.images(cursor=page.next, collection=name).images) == 4
@@ -170,6 +170,7 @@ def test_single_pictures_are_added_looked_at_and_removed(loaded: Any, name: str)
     assert (done.pictures, done.only_copies) == (2, 2)
     with pytest.raises(errors.NotFound, match=f"no image {white.id}"):
         loaded.image(white.id, collection=name)
+    assert "(no thumbnail)" in shown._repr_html_()
     assert loaded.restore(done.trash).pictures == 2
     assert next(one.count for one in loaded.collections if one.name == name) == 8
     loaded.remove(*[image for image in loaded.images(collection=name).images if image.width in (70, 35)])

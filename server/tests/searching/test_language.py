@@ -25,7 +25,7 @@ def test_words_what_is_not_wanted_and_conditions_are_told_apart() -> None:
     found = parse('a dog in the snow -people after:2023 folder:holidays camera:"Pixel 8" size:>4mp near:47.4,8.5')
     assert (found.text, found.not_text) == ("a dog in the snow", ("people",))
     assert found.filter == Filter(
-        taken_after=utc(2023, 1, 1), path="*/holidays/*", camera="Pixel 8", min_megapixels=4.0, near=(47.4, 8.5, 10.0)
+        taken_after=utc(2023, 1, 1), path="*/holidays/*", camera="Pixel 8", min_megapixels=4.000001, near=(47.4, 8.5, 10.0)
     )
 
 
@@ -60,8 +60,14 @@ def test_plain_sentences_stay_as_they_are(sentence: str) -> None:
         ("taken:2021.. imported:..2023-02", Filter(taken_after=utc(2021, 1, 1), imported_before=utc(2023, 3, 1))),
         ("taken:>=2021 imported:<=2023", Filter(taken_after=utc(2021, 1, 1), imported_before=utc(2024, 1, 1))),
         ("width:800.. height:..600 size:..2mb", Filter(min_width=800, max_height=600, max_bytes=2_000_000)),
-        ("Before:2023-12-31 imported:>2024", Filter(taken_before=utc(2023, 12, 31), imported_after=utc(2024, 1, 1))),
-        ("size:<500kb width:800..1200", Filter(max_bytes=500_000, min_width=800, max_width=1200)),
+        ("Before:2023-12-31 imported:>2024", Filter(taken_before=utc(2023, 12, 31), imported_after=utc(2025, 1, 1))),
+        ("taken:<2021 imported:>2023-01-31", Filter(taken_before=utc(2021, 1, 1), imported_after=utc(2023, 2, 1))),
+        ("size:<=500kb width:800..1200", Filter(max_bytes=500_000, min_width=800, max_width=1200)),
+        ("size:<500kb width:>640 height:>=480", Filter(max_bytes=499_999, min_width=641, min_height=480)),
+        ("width:<640 height:<=480 size:>2mb", Filter(max_width=639, max_height=480, min_bytes=2_000_001)),
+        ("size:>4mp", Filter(min_megapixels=4.000001)),
+        ("size:>=0.3mp", Filter(min_megapixels=0.3)),
+        ("size:<0.3mp", Filter(max_megapixels=0.299999)),
         ("format:jpg,PNG shape:portrait located:no", Filter(formats=("JPEG", "PNG"), orientation="portrait", has_location=False)),
         ("id:3,1 missing:any", Filter(ids=(3, 1), missing="any")),
         ("near:47.4,8.5,25km", Filter(near=(47.4, 8.5, 25.0))),
@@ -89,6 +95,8 @@ def test_a_backslash_takes_the_meaning_away() -> None:
         ("x width:..", "width:..", "width:>800"),
         ("near:97,8 x", "near:97,8", "near"),
         ("x format:j/p", "format:j/p", "list of names"),
+        ("x format:png,xyz", "format:png,xyz", 'no format "XYZ"; known are JPEG, PNG,'),
+        ("x width:<0", "width:<0", "between 0 and"),
         ("x shape:round", "shape:round", '"landscape"'),
         ("x before:2020 before:2021 y", "before:2021", "once more"),
         ("x -camera:canon", "-camera:canon", "turned round"),

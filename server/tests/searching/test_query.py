@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from tsir.errors import InvalidInput, NotFound
-from tsir.searching.query import MAX_WINDOW, Query, check_text, digest, make_cursor, parse_filter, parse_weights, read_cursor
+from tsir.searching.query import MAX_WINDOW, Mark, Query, check_text, digest, make_cursor, parse_filter, parse_weights, read_cursor
 from tsir.storage.filters import Filter
 
 
@@ -75,6 +75,7 @@ def test_filter_is_read_from_json() -> None:
         ('{"taken_after": "0001-01-01T00:00:00+23:59"}', "a time such as"),
         ('{"orientation": "diagonal"}', '"landscape", "portrait" or "square"'),
         ('{"formats": "JPEG"}', "a list of names"),
+        ('{"formats": ["JPEG", "xyz"]}', 'no format "XYZ"; known are JPEG, PNG,'),
         ('{"formats": ["a\\" or 1==1"]}', "a list of names"),
         ('{"has_location": 1}', "true or false"),
         ('{"folder": ""}', "the path of a folder"),
@@ -95,9 +96,11 @@ def test_text_beyond_the_limit_is_refused() -> None:
 
 def test_cursor_belongs_to_one_query() -> None:
     ours = digest(Query("photos", text="red"), {}, "f")
-    cursor = make_cursor(20, ours)
-    assert read_cursor(cursor, ours, 10) == 20
-    assert read_cursor(None, ours, 10) == 0
+    for mark in (Mark(20, (0.25, -7)), Mark(20, (-1.1641532182693481e-10, -(2**53))), Mark(20, (-62135596800.0, 7))):
+        cursor = make_cursor(mark, ours)
+        assert read_cursor(cursor, ours, 10) == mark
+        assert len(cursor) <= 200, "what the API takes"
+    assert read_cursor(None, ours, 10) is None
     for other in (
         digest(Query("photos", text="blue"), {}, "f"),
         digest(Query("other", text="red"), {}, "f"),
@@ -108,10 +111,12 @@ def test_cursor_belongs_to_one_query() -> None:
         with pytest.raises(NotFound, match="another query"):
             read_cursor(cursor, other, 10)
     with pytest.raises(InvalidInput, match="page through"):
-        read_cursor(make_cursor(MAX_WINDOW - 5, ours), ours, 10)
+        read_cursor(make_cursor(Mark(MAX_WINDOW - 5, (0.5, -1)), ours), ours, 10)
 
 
-@pytest.mark.parametrize("cursor", ["x", "!!!!", "ÿ", "MTA", make_cursor(10**9, "0"), make_cursor(-1, "0")])
+@pytest.mark.parametrize(
+    "cursor", ["x", "!!!!", "ÿ", "MTA", make_cursor(Mark(10**9, (1.0, -1)), "0"), make_cursor(Mark(-1, (1.0, -1)), "0")]
+)
 def test_broken_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(NotFound, match="cursor is not one of ours"):
         read_cursor(cursor, "0", 10)

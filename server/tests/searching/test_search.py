@@ -3,6 +3,7 @@
 import io
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from tsir.errors import EncoderMismatch, InvalidInput, NotFound
 from tsir.library.library import Library
 from tsir.media.decode import open_sketch
 from tsir.records import Vectors
+from tsir.searching import search as search_module
 from tsir.searching.fusion import balanced
-from tsir.searching.query import Query
+from tsir.searching.query import Query, Sort
 from tsir.searching.search import Found
 from tsir.searching.search import search as search_collection
 from tsir.services.imports import submit_folder
@@ -137,6 +139,51 @@ def test_pages_show_everything_once_in_order(library: Library, encoder: FakeEnco
             break
     assert paged == [hit.image.id for hit in everything.hits]
     assert len(paged) == (5 if like else 6)
+
+
+@pytest.mark.parametrize("sort", ["relevance", "taken", "imported"])
+@pytest.mark.parametrize("removed", [(0,), (1, 2), (0, 1, 2), (2, 3)])
+@pytest.mark.parametrize("back", [search_module.BACK, 1])
+def test_next_page_goes_on_where_the_last_one_ended_whatever_was_removed(
+    library: Library, encoder: FakeEncoder, monkeypatch: pytest.MonkeyPatch, sort: Sort, removed: tuple[int, ...], back: int
+) -> None:
+    monkeypatch.setattr(search_module, "BACK", back)
+    asked = Query("photos", text="red green", sort=sort)
+    everything = [hit.image.id for hit in search(library, encoder, asked).hits]
+    first = search(library, encoder, replace(asked, limit=3))
+    gone = [everything[number] for number in removed]
+    library.collection("photos").remove(gone)
+    second = search(library, encoder, replace(asked, limit=2, cursor=first.next))
+    left = [id for id in everything[3:] if id not in gone]
+    assert [hit.image.id for hit in second.hits] == left[:2]
+    third = search(library, encoder, replace(asked, limit=2, cursor=second.next)).hits if second.next else []
+    assert [hit.image.id for hit in third] == left[2:]
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_next_page_repeats_nothing_that_better_hits_pushed_there(
+    library: Library, encoder: FakeEncoder, photos: Path, settings: Settings, limit: int
+) -> None:
+    asked = Query("photos", text="red", limit=limit)
+    before = search(library, encoder, replace(asked, limit=6)).hits
+    page = search(library, encoder, asked)
+    seen = [hit.image.id for hit in page.hits]
+    library.collection("photos").delete([hit.image.id for hit in before[2:]])
+    runner = make_runner(library, Encoders(settings, encoder), settings)
+    try:
+        for number in range(9):
+            Image.new("RGB", (60 + number, 40), (255, 0, 0)).save(photos / f"pure{number}.png")
+        assert runner.run_now(submit_folder(runner, "photos", photos)).state == "done"
+    finally:
+        runner.stop()
+    for _ in range(20):
+        if page.next is None:
+            break
+        page = search(library, encoder, replace(asked, cursor=page.next))
+        seen += [hit.image.id for hit in page.hits]
+    assert page.next is None
+    assert len(seen) == len(set(seen))
+    assert {hit.image.id for hit in before[:2]} <= set(seen)
 
 
 def test_cursor_of_another_query_is_refused(library: Library, encoder: FakeEncoder) -> None:

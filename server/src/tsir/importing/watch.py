@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import posixpath
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -34,7 +35,9 @@ log = logging.getLogger(__name__)
 DEBOUNCE_MS = 1000
 """Changes are gathered until nothing moved this long (at most ten times as long), so that a copy in progress is one import."""
 LOOK_MS = 500
-"""How often a quiet watch looks whether it should stop."""
+"""How often a quiet watch looks whether it should stop, and what is mounted below its folder."""
+MOUNTS = Path("/proc/self/mountinfo")
+"""Where Linux says what is mounted. Elsewhere a drive below the folder that comes or goes is noticed by the next import alone."""
 
 
 def watch(
@@ -88,8 +91,8 @@ def watch(
 
 
 def changes(folder: Path, stop: threading.Event) -> Iterator[list[Path] | None]:
-    """Paths in which something changed, until `stop` is set; None where anything may have: at first, and when the folder, which may be a
-    mount point, was away and is there again, or another one lies in its place.
+    """Paths in which something changed, until `stop` is set; None where anything may have: at first, when the folder, which may be a
+    mount point, was away and is there again, or another one lies in its place, and when a drive below it came or went.
 
     Raises InvalidInput for a folder that cannot be watched, such as one with more folders in it than the system can watch.
     """
@@ -131,13 +134,23 @@ def changes(folder: Path, stop: threading.Event) -> Iterator[list[Path] | None]:
             stop.wait(LOOK_MS / 1000)
 
 
-def _identity(folder: Path) -> tuple[int, int] | None:
-    """Which folder lies there; None where none does, or none that can be reached."""
+def _identity(folder: Path) -> tuple[int, int, list[str]] | None:
+    """Which folder lies there, and what is mounted below it; None where none does, or none that can be reached."""
     try:
         stat = folder.stat()
     except OSError:
         return None
-    return (stat.st_dev, stat.st_ino) if S_ISDIR(stat.st_mode) else None
+    return (stat.st_dev, stat.st_ino, _mounted(folder)) if S_ISDIR(stat.st_mode) else None
+
+
+def _mounted(folder: Path) -> list[str]:
+    """The mounts below a folder, which nothing reports."""
+    try:
+        mounts = MOUNTS.read_bytes().decode(errors="surrogateescape").split("\n")
+    except OSError:
+        return []
+    below = re.sub(r"[ \t\n\\]", lambda found: f"\\{ord(found[0]):03o}", f"{folder}/".replace("//", "/"))
+    return [mount for mount in mounts if mount and mount.split(" ", 5)[4].startswith(below)]
 
 
 def _sweep(line: Line, collection: Collection, folder: Path, changed: list[Path] | None) -> None:

@@ -282,7 +282,7 @@ def restore(library: Library, path: Path) -> Archived:
     name is taken, InvalidInput for an archive that is damaged or holds less than it says.
     """
     with _reading(path), zipfile.ZipFile(path) as archive:
-        library.files.uploads.expect()
+        library.files.uploads.begin()
         entries = _manifest(archive)
         existing = {collection.name for collection in library.handles()}
         for entry in entries:

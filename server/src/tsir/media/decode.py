@@ -101,7 +101,7 @@ def open_picture(
     except PILImage.DecompressionBombError:
         raise TooLarge("The picture unfolds to more pixels than it may.") from None
     except Exception as error:  # decoders raise almost anything on broken bytes
-        raise InvalidImage(_broken(kind, error)) from None
+        raise InvalidImage(_broken(kind, data[begin(data) :], error)) from None
 
 
 def open_sketch(data: bytes | Path, *, max_bytes: int, max_pixels: int) -> Image:
@@ -126,17 +126,31 @@ def _too_many_bytes(size: int, limit: int) -> str:
     return f"The file has {size / 2**20:,.1f} MB; at most {limit / 2**20:,.1f} MB are allowed (MAX_UPLOAD_BYTES)."
 
 
-def _broken(kind: Format, error: Exception) -> str:
+def _broken(kind: Format, data: bytes, error: Exception) -> str:
     text = str(error).lower()
     if isinstance(error, tiff.NotSupported):
         return f"This kind of TIFF is not supported ({error}): save it with 8 or 16 bits per colour."
     if isinstance(error, NotImplementedError) or "unsupported" in text or "not supported" in text:
         return f"This kind of {kind.name} picture is not supported: save it anew, as PNG for instance."
-    if any(word in text for word in ("truncated", "end of file", "unexpected end", "not enough", "broken data stream")) or isinstance(
-        error, EOFError
-    ):
+    words = ("truncated", "end of file", "unexpected end", "not enough", "broken data stream")
+    if any(word in text for word in words) or isinstance(error, EOFError) or _cut(data):
         return f"The {kind.name} picture is cut off: the file ends before the picture does."
     return f"The {kind.name} picture is broken and cannot be decoded."
+
+
+def _cut(data: bytes) -> bool:
+    """Whether a file that says how long it, or each of its boxes, is ends before that: WebP, and HEIC, AVIF and their kin."""
+    if data[:4] == b"RIFF":
+        return 8 + int.from_bytes(data[4:8], "little") > len(data)
+    end = 0
+    while data[4:8] in (b"ftyp", b"JXL ") and end + 8 <= len(data):
+        size = int.from_bytes(data[end : end + 4], "big")
+        if size == 1:
+            size = int.from_bytes(data[end + 8 : end + 16], "big")
+        if size < 8:  # to the end of the file, or no box at all
+            return False
+        end += size
+    return end > len(data)
 
 
 def _decode(data: bytes, kind: Format, max_pixels: int, least: tuple[int, int] | None) -> Picture:

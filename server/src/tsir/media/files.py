@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import secrets
+import shlex
 import shutil
 import stat
 from collections.abc import Callable, Iterator
@@ -62,7 +63,7 @@ class Files:
     """Safe to use from many threads and processes on the same folders."""
 
     def __init__(self, settings: Settings, known: Callable[[], bool] = lambda: False) -> None:
-        """`known`: whether there are uploads whose files should be there."""
+        """`known`: whether there are uploads, be they missing."""
         self.roots = settings.roots
         self.uploads = Uploads(settings.uploads, uploads_room(settings), known)
         self.trash = Trash(settings.data_dir.expanduser().resolve() / "trash", settings.trash_days)
@@ -128,8 +129,14 @@ class Uploads:
                 else:
                     shutil.copyfileobj(data, file, 2**20)
 
+    def begin(self) -> None:
+        """Note that this is their folder, though none of those that are known may be in it. Raises StoreUnavailable as `expect`, and
+        OSError."""
+        self.expect()
+        (self.folder / "00").mkdir(parents=True, exist_ok=True)
+
     def away(self) -> bool:
-        """Whether there should be uploads, and none is here."""
+        """Whether there should be uploads, and their folder never held one."""
         try:
             with os.scandir(self.folder) as entries:
                 if any(UPLOAD_FOLDER.fullmatch(entry.name) for entry in entries):
@@ -143,7 +150,7 @@ class Uploads:
         if self.away():
             raise StoreUnavailable(
                 f"None of the uploads that the catalog knows is in {self.folder}: is a drive missing? Nothing is written there until it is "
-                "back. If they are lost, `tsir check --repair` notes it."
+                f"back. If they are lost, `tsir check --repair` and then `tsir forget {shlex.quote(str(self.folder))}` take them out."
             )
 
     def place(self, name: str, suffix: str) -> Path:

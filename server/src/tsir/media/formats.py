@@ -113,18 +113,12 @@ HEAD = 256
 
 UNKNOWN = "application/octet-stream"
 
-_NAMES = {name: format for format in KNOWN for name in (format.name, *(suffix[1:].upper() for suffix in format.suffixes))}
+_NAMES = {name: format for format in KNOWN for name in (format.name, format.opener, *(suffix[1:].upper() for suffix in format.suffixes))}
 
 
 def named(name: str) -> Format | None:
-    """The format of a name or an ending without its dot, in upper or lower case: "JPEG", "jpg"."""
+    """The format of a name, the table's or Pillow's, or an ending without its dot, in upper or lower case: "JPEG", "jpg"."""
     return _NAMES.get(name.upper())
-
-
-def held_as(name: str) -> tuple[str, ...]:
-    """Under which names catalogs hold the pictures of a format: the table's, and Pillow's."""
-    format = named(name)
-    return tuple(dict.fromkeys((format.name, format.opener))) if format else (name.upper(),)
 
 
 _JUNK = re.compile(rb"[\0\t\n\r \xef\xbb\xbf]{1,200}(?=\xff\xd8\xff|\x89PNG\r\n|GIF8)")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tsir.errors import InvalidInput
+from tsir.errors import InvalidInput, TsirError
 from tsir.media.thumbnails import ThumbnailSize
 from tsir.programs import calls
 from tsir.programs.asked import Asked, Like, Source, filter_of, id_of, taken
@@ -54,6 +54,58 @@ class _Speaker:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
 
+    def _spoken(self, steps: Steps[T]) -> Steps[T]:
+        """The same steps, to be sent httpx' responses: what these say, or raise, comes to the steps, and a server that is away for a moment
+        is asked again."""
+        said: Any = None
+        error: TsirError | None = None
+        while True:
+            try:
+                step = steps.send(said) if error is None else steps.throw(error)
+            except StopIteration as end:
+                value: T = end.value
+                return value
+            said = error = None
+            if isinstance(step, Pause):
+                yield step
+                continue
+            patience = Patience(self.patience)
+            while (pause := patience.pause(answer := (yield step))) is not None:
+                yield Pause(pause)
+            try:
+                said = calls.result(answer)
+            except TsirError as refused:
+                error = refused
+
+    @contextmanager
+    def _asking(self, http: httpx.Client | httpx.AsyncClient, call: Call) -> Iterator[dict[str, Any]]:
+        """httpx' arguments for one attempt, whose errors become ours."""
+        if http.is_closed:
+            raise calls.closed()
+        with ExitStack() as stack:
+            try:
+                yield call.arguments(stack)
+            except httpx.InvalidURL as error:
+                raise calls.unsayable(error) from error
+            except httpx.HTTPError as error:
+                raise calls.unreachable(self.url, error) from error
+
+    def _drive(self, http: httpx.Client, steps: Steps[T]) -> T:
+        spoken = self._spoken(steps)
+        answer: Any = None
+        try:
+            while True:
+                step = spoken.send(answer)
+                answer = None
+                if isinstance(step, Pause):
+                    time.sleep(step.seconds)
+                else:
+                    with self._asking(http, step) as arguments:
+                        answer = http.request(step.method, step.path, **arguments)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+
     def _collection(self, given: str | None) -> Steps[str]:
         if given is not None:
             return given
@@ -64,7 +116,7 @@ class _Speaker:
     def _thumbnails(self, images: Sequence[ImageOut]) -> list[bytes | None]:
         """For notebooks, which ask for them at a time when nothing can be awaited."""
         with httpx.Client(**self._options) as http:
-            return _drive(http, self, calls.thumbnails(images))
+            return self._drive(http, calls.thumbnails(images))
 
     # The steps of the methods of both
 
@@ -115,39 +167,6 @@ def _own(picture: Like, collection: str | None) -> str | None:
     return picture.collection if isinstance(picture, ImageOut) else collection
 
 
-def _drive(http: httpx.Client, speaker: _Speaker, steps: Steps[T]) -> T:
-    answer: Any = None
-    try:
-        while True:
-            step = steps.send(answer)
-            answer = None
-            if isinstance(step, Pause):
-                time.sleep(step.seconds)
-            else:
-                answer = _ask(http, speaker, step)
-    except StopIteration as end:
-        value: T = end.value
-        return value
-
-
-def _ask(http: httpx.Client, speaker: _Speaker, call: Call) -> Any:
-    if http.is_closed:
-        raise calls.closed()
-    patience = Patience(speaker.patience)
-    while True:
-        with ExitStack() as stack:
-            try:
-                answer = http.request(call.method, call.path, **call.arguments(stack))
-            except httpx.InvalidURL as error:
-                raise calls.unsayable(error) from error
-            except httpx.HTTPError as error:
-                raise calls.unreachable(speaker.url, error) from error
-        pause = patience.pause(answer)
-        if pause is None:
-            return calls.result(answer)
-        time.sleep(pause)
-
-
 @contextmanager
 def telling(progress: bool | Tell) -> Iterator[Tell]:
     """Progress as it was asked for: shown (True), not at all, or told to a function."""
@@ -180,7 +199,7 @@ class Client(_Speaker, Searching[Hits]):
         self._http = httpx.Client(**self._options)
 
     def _do(self, steps: Steps[T]) -> T:
-        return _drive(self._http, self, steps)
+        return self._drive(self._http, steps)
 
     @property
     def collections(self) -> list[CollectionOut]:
@@ -262,35 +281,20 @@ class AsyncClient(_Speaker, Searching[Coroutine[Any, Any, Hits]]):
         self._http = httpx.AsyncClient(**self._options)
 
     async def _do(self, steps: Steps[T]) -> T:
+        spoken = self._spoken(steps)
         answer: Any = None
         try:
             while True:
-                step = steps.send(answer)
+                step = spoken.send(answer)
                 answer = None
                 if isinstance(step, Pause):
                     await asyncio.sleep(step.seconds)
                 else:
-                    answer = await self._ask(step)
+                    with self._asking(self._http, step) as arguments:
+                        answer = await self._http.request(step.method, step.path, **arguments)
         except StopIteration as end:
             value: T = end.value
             return value
-
-    async def _ask(self, call: Call) -> Any:
-        if self._http.is_closed:
-            raise calls.closed()
-        patience = Patience(self.patience)
-        while True:
-            with ExitStack() as stack:
-                try:
-                    answer = await self._http.request(call.method, call.path, **call.arguments(stack))
-                except httpx.InvalidURL as error:
-                    raise calls.unsayable(error) from error
-                except httpx.HTTPError as error:
-                    raise calls.unreachable(self.url, error) from error
-            pause = patience.pause(answer)
-            if pause is None:
-                return calls.result(answer)
-            await asyncio.sleep(pause)
 
     @property
     def collections(self) -> Coroutine[Any, Any, list[CollectionOut]]:

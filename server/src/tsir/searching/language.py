@@ -4,11 +4,13 @@
 
 A word of the form KEY:VALUE with a key of the table below is a condition, a word that begins with "-" and a letter (or a quote) is not
 wanted, and everything else is what is wanted, letter by letter: colons, hyphens and quotes of plain sentences mean nothing. What stands
-in quotes is never a condition; a backslash before a word takes its meaning away.
+in quotes is never a condition; a backslash before a word takes its meaning away. A number or a date is compared by ">=", "<=", ">" and "<",
+of which the last two leave itself out, or stands at an end of a range, which has both of its ends.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -147,9 +149,8 @@ def _end(text: str) -> datetime:
 def _when(name: str) -> Callable[[str], dict[str, Any]]:
     def read(text: str) -> dict[str, Any]:
         if found := _DATED.fullmatch(text):
-            if found[1].startswith(">"):
-                return {f"{name}_after": begin(found[2])}
-            return {f"{name}_before": (_end if found[1] == "<=" else begin)(found[2])}
+            side = "after" if found[1].startswith(">") else "before"
+            return {f"{name}_{side}": (_end if found[1] in (">", "<=") else begin)(found[2])}
         first, dots, last = text.partition("..")
         last = last if dots else first
         return ({f"{name}_after": begin(first)} if first else {}) | ({f"{name}_before": _end(last)} if last else {}) or _refuse()
@@ -160,29 +161,34 @@ def _when(name: str) -> Callable[[str], dict[str, Any]]:
 _UNITS = {"b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 
 
-def _compared(read: Callable[[float, str], tuple[str, Any]]) -> Callable[[str], dict[str, Any]]:
-    def one(text: str, side: str) -> tuple[str, Any]:
+def _compared(read: Callable[[float, str], tuple[str, Any, float]]) -> Callable[[str], dict[str, Any]]:
+    """Numbers, in whole pixels or bytes in the end: what is more than one of them is the next one or more."""
+
+    def one(text: str, sign: str) -> tuple[str, Any]:
         found = _COMPARED.fullmatch(text)
         if not found:
             raise ValueError
-        name, value = read(float(found[2]), found[3].lower())
-        return f"{'max' if (found[1] or side).startswith('<') else 'min'}_{name}", value
+        name, value, whole = read(float(found[2]), found[3].lower())
+        sign, count = found[1] or sign, round(value * whole, 3)
+        if len(sign) == 1:
+            value = type(value)((math.floor(count) + 1 if sign == ">" else math.ceil(count) - 1) / whole)
+        return f"{'min' if sign.startswith('>') else 'max'}_{name}", value
 
     def all(text: str) -> dict[str, Any]:
         first, _, last = text.partition("..")
-        return dict(one(limit, side) for limit, side in ((first, ">"), (last, "<")) if limit) or _refuse()
+        return dict(one(limit, sign) for limit, sign in ((first, ">="), (last, "<=")) if limit) or _refuse()
 
     return all
 
 
-def _size(number: float, unit: str) -> tuple[str, Any]:
+def _size(number: float, unit: str) -> tuple[str, Any, float]:
     if unit == "mp":
-        return "megapixels", number
-    return "bytes", round(number * _UNITS[unit]) if unit in _UNITS else _refuse()
+        return "megapixels", number, 1e6
+    return "bytes", round(number * _UNITS[unit]) if unit in _UNITS else _refuse(), 1
 
 
-def _side(name: str) -> Callable[[float, str], tuple[str, Any]]:
-    return lambda number, unit: (name, int(number) if unit in ("", "px") and number == int(number) else _refuse())
+def _side(name: str) -> Callable[[float, str], tuple[str, Any, float]]:
+    return lambda number, unit: (name, int(number) if unit in ("", "px") and number == int(number) else _refuse(), 1)
 
 
 def _refuse() -> Any:
@@ -278,10 +284,10 @@ def _numbers(value: Any) -> str:
 WRITERS: Mapping[str, Callable[[Any], str]] = {
     "taken_after": lambda when: f"after:{_moment(when)}",
     "taken_before": lambda when: f"before:{_moment(when)}",
-    "min_width": lambda pixels: f"width:>{pixels}",
-    "min_height": lambda pixels: f"height:>{pixels}",
-    "max_width": lambda pixels: f"width:<{pixels}",
-    "max_height": lambda pixels: f"height:<{pixels}",
+    "min_width": lambda pixels: f"width:>={pixels}",
+    "min_height": lambda pixels: f"height:>={pixels}",
+    "max_width": lambda pixels: f"width:<={pixels}",
+    "max_height": lambda pixels: f"height:<={pixels}",
     "orientation": lambda name: f"shape:{name}",
     "formats": lambda names: f"format:{','.join(names)}",
     "has_location": lambda known: f"located:{'yes' if known else 'no'}",
@@ -289,14 +295,14 @@ WRITERS: Mapping[str, Callable[[Any], str]] = {
     "name": lambda text: f"name:{_quoted(text)}",
     "path": lambda text: f"path:{_quoted(text)}",
     "camera": lambda text: f"camera:{_quoted(text)}",
-    "imported_after": lambda when: f"imported:>{_moment(when)}",
+    "imported_after": lambda when: f"imported:>={_moment(when)}",
     "imported_before": lambda when: f"imported:<{_moment(when)}",
     "near": lambda place: f"near:{_numbers(place)}",
     "box": lambda box: f"box:{_numbers(box)}",
-    "min_megapixels": lambda number: f"size:>{number!r}mp",
-    "max_megapixels": lambda number: f"size:<{number!r}mp",
-    "min_bytes": lambda size: f"size:>{size}b",
-    "max_bytes": lambda size: f"size:<{size}b",
+    "min_megapixels": lambda number: f"size:>={number!r}mp",
+    "max_megapixels": lambda number: f"size:<={number!r}mp",
+    "min_bytes": lambda size: f"size:>={size}b",
+    "max_bytes": lambda size: f"size:<={size}b",
     "ids": lambda ids: f"id:{','.join(map(str, ids)) or 'none'}",
     "missing": lambda shown: f"missing:{ {'true': 'yes', 'false': 'no', 'any': 'any'}[str(shown).lower()] }",
 }

@@ -15,7 +15,7 @@ from tsir.encoders.relevance import Curve
 from tsir.media.likeness import Small
 from tsir.records import Hit, Image
 from tsir.searching.duplicates import groups
-from tsir.searching.query import Query
+from tsir.searching.query import Query, Sort
 
 POOL = 1_000
 """Best hits that are brought into another order."""
@@ -67,16 +67,16 @@ def gathered(hits: Sequence[Hit], query: Query, curve: Curve | None, look: Look 
     entries = _collapsed(kept, _bursts(kept) if query.collapse == "bursts" else _copies(kept, look)) if query.collapse else map(Entry, kept)
     if query.sort == "relevance":
         return list(entries)
-    return sorted(entries, key=_latest(query.sort), reverse=True)
+    return sorted(entries, key=lambda entry: place(entry, query.sort), reverse=True)
 
 
-def _latest(sort: str) -> Callable[[Entry], tuple[datetime, int]]:
-    def key(entry: Entry) -> tuple[datetime, int]:
-        image = entry.hit.image
-        when = image.metadata.clock if sort == "taken" else image.created_at.replace(tzinfo=None)
-        return when or datetime.min, image.id
-
-    return key
+def place(entry: Entry, sort: Sort) -> tuple[float, int]:
+    """What an entry stands by in the order of an answer, falling: score or time, and the image's id, of equal scores the smallest first."""
+    image = entry.hit.image
+    if sort == "relevance":
+        return float(entry.hit.score), -image.id
+    when = image.metadata.clock if sort == "taken" else image.created_at.replace(tzinfo=None)
+    return ((when or datetime.min) - datetime(1970, 1, 1)).total_seconds(), image.id
 
 
 def _collapsed(hits: Sequence[Hit], together: Sequence[Sequence[int]]) -> list[Entry]:

@@ -14,7 +14,7 @@ from PIL.Image import Image
 
 from tsir.errors import InvalidInput, NotFound
 from tsir.library.nearest import MAX_WINDOW
-from tsir.media.formats import held_as
+from tsir.media.formats import KNOWN, named
 from tsir.paging import decode_cursor, encode_cursor
 from tsir.storage.filters import Filter, key, parse, said, shown
 from tsir.storage.kinds import MAX_ID, is_unicode
@@ -241,9 +241,13 @@ def parse_filter(text: str | None) -> Filter | None:
 
 
 def read_filter(values: Mapping[str, object]) -> Filter:
-    """A filter from its fields as JSON has them; formats by any of their names."""
+    """A filter from its fields as JSON has them; formats by any of their names. Raises InvalidInput."""
     found = parse(values)
-    return replace(found, formats=tuple(dict.fromkeys(name for asked in found.formats for name in held_as(asked))))
+    asked = {name: named(name) for name in found.formats}
+    if unknown := [name for name, format in asked.items() if format is None]:
+        raise InvalidInput(f"filter: there is no format {shown(unknown[0])}; known are {', '.join(format.name for format in KNOWN)}.")
+    held = [name for format in asked.values() if format for name in (format.name, format.opener)]  # as catalogs have them, old ones, too
+    return replace(found, formats=tuple(dict.fromkeys(held)))
 
 
 def _json_object(name: str, text: str, example: str) -> dict[str, Any]:
@@ -269,21 +273,33 @@ def digest(query: Query, pictures: Mapping[str, Image], fingerprint: str) -> str
     return hasher.hexdigest()[:16]
 
 
-def make_cursor(offset: int, query_digest: str) -> str:
-    """An opaque cursor for the page that starts at `offset`."""
-    return encode_cursor(f"{offset}:{query_digest}")
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The last hit of a page. The next one begins after it, wherever it would stand by now: others may have come or gone since."""
+
+    rank: int
+    """How many there were up to it."""
+    place: tuple[float, int]
+    """What the order is by, falling: see `pooling.place`."""
 
 
-def read_cursor(cursor: str | None, query_digest: str, limit: int) -> int:
-    """The offset of a cursor. Raises NotFound when it is broken or of another query, InvalidInput beyond what can be paged through."""
-    offset = _offset(cursor, query_digest) if cursor else 0
-    if offset + limit > MAX_WINDOW:
+def make_cursor(mark: Mark, query_digest: str) -> str:
+    """An opaque cursor for the page that begins after a hit."""
+    value, id = mark.place
+    return encode_cursor(f"{mark.rank}:{query_digest}:{value!r}:{id}")
+
+
+def read_cursor(cursor: str | None, query_digest: str, limit: int) -> Mark | None:
+    """Where the page of a cursor begins; None: with the best hit. Raises NotFound when it is broken or of another query, InvalidInput
+    beyond what can be paged through."""
+    mark = _mark(cursor, query_digest) if cursor else None
+    if (mark.rank if mark else 0) + limit > MAX_WINDOW:
         raise InvalidInput(f"One can page through {MAX_WINDOW} hits; ask for less, or narrow the search with a filter.")
-    return offset
+    return mark
 
 
-def _offset(cursor: str, query_digest: str) -> int:
-    found = decode_cursor(cursor, r"(\d{1,5}):([^:]+)")
+def _mark(cursor: str, query_digest: str) -> Mark:
+    found = decode_cursor(cursor, r"(\d{1,5}):([^:]+):(-?\d{1,12}(?:\.\d{1,20})?(?:e-?\d{1,3})?):(-?\d{1,16})")
     if found[2] != query_digest:
         raise NotFound("cursor belongs to another query; use it with the very same query, or none for the first page.")
-    return int(found[1])
+    return Mark(int(found[1]), (float(found[3]), int(found[4])))

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -22,14 +22,17 @@ from tsir.library.collection import Collection
 from tsir.library.nearest import MAX_WINDOW
 from tsir.records import Hit, Image
 from tsir.searching.fusion import UNWANTED, alone, balanced, fuse, several, shares, together, weight
-from tsir.searching.pooling import Entry, Look, below, gathered, pool, pooled
-from tsir.searching.query import Box, Query, digest, make_cursor, read_cursor
+from tsir.searching.pooling import Entry, Look, below, gathered, place, pool, pooled
+from tsir.searching.query import Box, Mark, Query, digest, make_cursor, read_cursor
 from tsir.stopwatch import Stopwatch
 from tsir.storage import filters
 from tsir.storage.filters import Filter
 
 Hint = Literal["nothing_likely", "language"]
 """What a person should know of an answer as a whole: no hit in it is likely to be meant; the encoder does not know the words' language."""
+
+BACK = 64
+"""Hits before a page that are found once more: so many may have been removed since the page before it without a second search."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ class _Asked:
 
     query: Query
     digest: str
-    offset: int
+    after: Mark | None
     parts: list[_Part]
     vector: Vectors
     curve: Curve | None
@@ -130,8 +133,19 @@ class _Asked:
         """How many hits are needed, and from which on."""
         if pooled(self.query):
             return pool(self.query), 0
+        rank = self.after.rank if self.after else 0
+        start = max(0, rank - BACK)
         # More than asked for: some may stand in the query itself, one tells whether there is a next page.
-        return min(self.query.limit + 1 + len(self.query.named), MAX_WINDOW - self.offset), self.offset
+        return min(rank + self.query.limit + 1 + len(self.query.named), MAX_WINDOW) - start, start
+
+    def begin(self, entries: Sequence[Entry]) -> int:
+        """Where among entries in the order of the answer this page begins."""
+        if self.after is None:
+            return 0
+        _, id = last = self.after.place
+        same = (number for number, entry in enumerate(entries, 1) if entry.hit.image.id == abs(id))  # its score may differ in the last bit
+        later = (number for number, entry in enumerate(entries) if place(entry, self.query.sort) < last)
+        return next(same, None) or next(later, len(entries))
 
 
 @contextmanager
@@ -154,16 +168,16 @@ def search_many(gallery: Gallery, queries: Sequence[Query], watch: Stopwatch, wo
     _expect(gallery, queries)
     pictures = [_prepare(encoder, query) for query in queries]
     digests = [digest(query, prepared, encoder.fingerprint) for query, prepared in zip(queries, pictures, strict=True)]
-    offsets = []
+    marks = []
     for number, (query, of) in enumerate(zip(queries, digests, strict=True)):
         with about(number, len(queries)):
-            offsets.append(read_cursor(query.cursor, of, query.limit))
+            marks.append(read_cursor(query.cursor, of, query.limit))
     parts = _encode(gallery, queries, pictures, words)
     asked = []
-    for number, (query, of, offset, of_query) in enumerate(zip(queries, digests, offsets, parts, strict=True)):
+    for number, (query, of, after, of_query) in enumerate(zip(queries, digests, marks, parts, strict=True)):
         with about(number, len(queries)):
             vector = fuse([(part.vector, part.weight) for part in of_query])
-            asked.append(_Asked(query, of, offset, of_query, vector, _curve(encoder, gallery.collections[0], query, of_query)))
+            asked.append(_Asked(query, of, after, of_query, vector, _curve(encoder, gallery.collections[0], query, of_query)))
     watch.lap("encode")
     together: dict[object, list[int]] = {}
     for number, one in enumerate(asked):
@@ -174,7 +188,7 @@ def search_many(gallery: Gallery, queries: Sequence[Query], watch: Stopwatch, wo
         vectors = np.stack([asked[number].vector for number in numbers])
         ranked = gallery.nearest(vectors, *first.window, first.query.filter, watch)
         for number, hits in zip(numbers, ranked, strict=True):
-            found[number] = _answer(gallery, asked[number], hits)
+            found[number] = _answer(gallery, asked[number], hits, watch)
     watch.lap("answer")
     return [found[number] for number in range(len(asked))]
 
@@ -186,18 +200,20 @@ def _expect(gallery: Gallery, queries: Sequence[Query]) -> None:
             collection.expect(gallery.encoder.info)
 
 
-def _answer(gallery: Gallery, asked: _Asked, ranked: list[Hit]) -> Found:
+def _answer(gallery: Gallery, asked: _Asked, ranked: list[Hit], watch: Stopwatch) -> Found:
     query, curve = asked.query, asked.curve
-    hint = _hint(gallery.encoder, query, ranked, curve) if asked.offset == 0 else None
+    hint = _hint(gallery.encoder, query, ranked, curve) if asked.after is None else None
+    count, start = asked.window
     if pooled(query):
-        entries = gathered([hit for hit in ranked if hit.image.id not in query.named], query, curve, gallery.look)
-        page = entries[asked.offset : asked.offset + query.limit]
-        following = asked.offset + query.limit if len(entries) > asked.offset + query.limit else None
+        entries, more = gathered([hit for hit in ranked if hit.image.id not in query.named], query, curve, gallery.look), False
     else:
-        hits, following = _page(ranked, query, asked.offset, curve)
-        page = [Entry(hit) for hit in hits]
-    cut = curve.cut if curve else None
-    return Found(_explained(page, asked.parts, curve), None if following is None else make_cursor(following, asked.digest), cut, hint)
+        if start and not asked.begin([Entry(hit) for hit in ranked]):  # more than these have gone
+            count, start = count + start, 0
+            (ranked,) = gallery.nearest(asked.vector[np.newaxis], count, start, query.filter, watch)
+        entries, more = [Entry(hit) for hit in ranked], len(ranked) == count
+    page, last = _page(asked, entries, start, more)
+    following = None if last is None or last.rank + query.limit > MAX_WINDOW else make_cursor(last, asked.digest)
+    return Found(_explained(page, asked.parts, curve), following, curve.cut if curve else None, hint)
 
 
 def _prepare(encoder: Encoder, query: Query) -> dict[str, Picture]:
@@ -340,19 +356,22 @@ def _hint(encoder: Encoder, query: Query, ranked: list[Hit], curve: Curve | None
     return "nothing_likely" if curve is not None else None
 
 
-def _page(ranked: list[Hit], query: Query, offset: int, curve: Curve | None) -> tuple[list[Hit], int | None]:
-    """The hits of this page, and the rank at which the next one starts (None: this is the last)."""
-    page: list[Hit] = []
-    named = query.named
-    for rank, hit in enumerate(ranked, offset):
-        if below(query, curve, hit.score):
+def _page(asked: _Asked, entries: Sequence[Entry], start: int, more: bool) -> tuple[list[Entry], Mark | None]:
+    """The entries of this page, and after which one the next begins (None: this is the last). `start` of all come before `entries`, and
+    there may be `more` behind them."""
+    page: list[Entry] = []
+    query, last = asked.query, asked.after
+    begin = asked.begin(entries)
+    for rank, entry in enumerate(entries[begin:], start + begin):
+        if below(query, asked.curve, entry.hit.score):
             return page, None
-        if hit.image.id in named:
+        if entry.hit.image.id in query.named:
             continue
         if len(page) == query.limit:
-            return page, rank if rank + query.limit <= MAX_WINDOW else None
-        page.append(hit)
-    return page, None
+            return page, last
+        page.append(entry)
+        last = Mark(rank + 1, place(entry, query.sort))
+    return page, replace(last, rank=start + len(entries)) if more and last else None
 
 
 def _explained(entries: list[Entry], parts: list[_Part], curve: Curve | None) -> list[FoundHit]:

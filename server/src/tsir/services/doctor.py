@@ -17,7 +17,7 @@ from typing import Literal, TypeVar
 from pydantic import SecretStr
 
 from tsir.encoders import registry
-from tsir.errors import InvalidInput, TsirError, encoder_mismatch
+from tsir.errors import CatalogDamaged, TsirError, VectorsDamaged, encoder_mismatch
 from tsir.library.places import Absence
 from tsir.media.files import folder_trouble
 from tsir.media.files import said as reason
@@ -38,6 +38,9 @@ LEAST_ROOM, LITTLE_ROOM = 200 * 2**20, 2 * 2**30
 """Bytes free below which an import cannot work for long, and below which a person may want to know."""
 PLACES = 1_000
 """Files of the catalog that are looked for at once."""
+FILES = "Give this user the right to read and write it, and its folder; if it may, look to the disk."
+DATABASE = "Start the database, or set DATABASE_URL (or MYSQL_HOST and the like) right."
+MILVUS = "Start Milvus, or set MILVUS_URI and MILVUS_TOKEN right."
 USERINFO = re.compile(r"(?<=//)[^/@\s]+(?=@)")
 
 
@@ -74,18 +77,24 @@ def examine(settings: Settings, running: bool) -> list[Finding]:
         _tried("access", lambda: _access(settings), "Set API_KEYS, or HOST=127.0.0.1 for this machine alone."),
         *(_port(settings, name, port, running) for name, port in (("PORT", settings.port), ("CLIENT_PORT", settings.client_port))),
         *(_room(name, folder) for name, folder in _folders(settings).items()),
-        _tried("catalog", lambda: _catalog(settings), "Start the database, or set DATABASE_URL (or MYSQL_HOST and the like) right."),
-        _tried("vectors", lambda: _vectors(settings, running), "Start Milvus, or set MILVUS_URI and MILVUS_TOKEN right."),
+        _tried("catalog", lambda: _catalog(settings), FILES if _catalog_embedded(settings) else DATABASE),
+        _tried("vectors", lambda: _vectors(settings, running), FILES if settings.vectors_embedded else MILVUS),
         *_encoders(settings),
         *_roots(settings),
         *_pictures(settings),
     ]
 
 
+def _catalog_embedded(settings: Settings) -> bool:
+    return settings.catalog_url.startswith("sqlite")
+
+
 def _tried(what: str, look: Callable[[], Finding], advice: str) -> Finding:
     """What was found; an error of ours is trouble, and its sentence says which."""
     try:
         return look()
+    except (CatalogDamaged, VectorsDamaged) as error:  # they say what to do
+        return Finding(what, "trouble", str(error))
     except TsirError as error:
         return Finding(what, "trouble", USERINFO.sub(MASK, str(error)), advice)
     except OSError as error:
@@ -133,7 +142,9 @@ def _room(name: str, folder: Path) -> Finding:
             there = there.parent
         free, left = shutil.disk_usage(there).free, os.statvfs(there)
     except OSError as error:
-        return Finding(name, "trouble", f"{folder} cannot be read: {error.strerror or error}.", f"Mount its drive, or set {name} right.")
+        closed = isinstance(error, PermissionError)
+        advice = f"{'Give this user the right to' if closed else 'Mount its drive'}, or set {name} to another folder."
+        return Finding(name, "trouble", f"{folder} cannot be read: {error.strerror or error}.", advice)
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         return Finding(name, "trouble", f"{there} cannot be written.", f"Give this user the right to, or set {name} to another folder.")
     new = "" if folder.exists() else " It is made at the first start."
@@ -145,7 +156,7 @@ def _room(name: str, folder: Path) -> Finding:
 
 
 def _catalog(settings: Settings) -> Finding:
-    if not settings.catalog_url.startswith("sqlite"):
+    if not _catalog_embedded(settings):
         database = Database(settings)
         try:
             database.ping()
@@ -169,7 +180,7 @@ def _vectors(settings: Settings, running: bool) -> Finding:
     where = settings.vectors_uri
     if settings.vectors_embedded:
         if not Path(where).exists():
-            rows = settings.catalog_url.startswith("sqlite") and Path(settings.catalog_url.partition(":///")[2]).exists()
+            rows = _catalog_embedded(settings) and Path(settings.catalog_url.partition(":///")[2]).exists()
             if rows and not running:
                 return Finding(
                     "vectors", "trouble", f"{where} is not there, but the catalog is.", "Run `tsir check`, which says what is missing."
@@ -234,10 +245,10 @@ def _collections(settings: Settings) -> list[Ref]:
 
 def _asked(settings: Settings, question: Callable[[Database], T]) -> T | None:
     """What the catalog answers; None where there is none, or it cannot be asked, of which `_catalog` tells."""
-    copies = Copies(settings)
-    if copies.catalog is not None and not copies.catalog.exists():
-        return None
+    catalog = Copies(settings).catalog
     try:
+        if catalog is not None and not catalog.exists():
+            return None
         with contextlib.closing(Database(settings)) as database:
             return question(database)
     except (TsirError, OSError):
@@ -250,7 +261,7 @@ def _roots(settings: Settings) -> list[Finding]:
 
 def _pictures(settings: Settings) -> list[Finding]:
     """Folders of the catalog's pictures that look as if their drive were away; nothing where all is as it was."""
-    advice = "Mount it. What you deleted, `tsir forget FOLDER` takes out."
+    advice = "Mount it, or give this user the right to read it. What you deleted, `tsir forget FOLDER` takes out."
     folders: dict[str, set[str] | OSError] = {}
 
     def listed(folder: str) -> set[str] | OSError:
@@ -282,12 +293,12 @@ def _pictures(settings: Settings) -> list[Finding]:
 
 def _root(root: Path) -> Finding:
     try:
-        if trouble := folder_trouble(root):
-            raise InvalidInput(f"{root} {trouble}")
         empty = answered(root, lambda: next(root.iterdir(), None) is None)
-    except (OSError, InvalidInput) as error:
-        said = f"{root} cannot be read: {error.strerror or error}." if isinstance(error, OSError) else f"{error}."
-        return Finding("IMAGE_ROOTS", "trouble", said, "Is a drive missing? Mount it, or take the folder out of IMAGE_ROOTS.")
+    except OSError as error:
+        said = f"{root} {folder_trouble(root) or f'cannot be read: {reason(error)}'}."
+        closed = isinstance(error, PermissionError)
+        advice = f"{'Give this user the right to' if closed else 'Is a drive missing? Mount it'}, or take the folder out of IMAGE_ROOTS."
+        return Finding("IMAGE_ROOTS", "trouble", said, advice)
     if empty:
         return Finding(
             "IMAGE_ROOTS", "notice", f"{root} is empty.", "Is a drive missing? Where one belongs here, mount it before an import."

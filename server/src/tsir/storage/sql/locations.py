@@ -426,11 +426,11 @@ class Locations:
         return self._database.read(lambda connection: connection.execute(mine).scalar_one())
 
     def knows_uploads(self) -> bool:
-        """Whether there are uploads whose files should be there."""
+        """Whether there are uploads, be they missing."""
         query = (
             sa.select(locations.c.id)
             .join(images, images.c.id == locations.c.image_id)
-            .where(is_upload(locations.c.path), locations.c.missing_since.is_(None), images.c.state.in_(SEEN))
+            .where(is_upload(locations.c.path), images.c.state.in_(SEEN))
         )
         return self._database.read(lambda connection: connection.execute(query.limit(1)).first() is not None)
 

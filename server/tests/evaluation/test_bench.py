@@ -168,3 +168,12 @@ def test_all_is_measured_beside_its_bounds(photos: Path, settings: Settings) -> 
         assert row["ratio"] == pytest.approx(row["value"] / row["limit"])
     assert [row["what"].partition(",")[0] for row in answers["rows"]][:2] == ["GET /health/live", "text and sketch over HTTP"]
     assert {"encode", "search", "rows"} <= set(stages["rows"][0])
+
+
+def test_answers_are_measured_among_pictures_that_there_are_not(photos: Path, settings: Settings) -> None:
+    encoder = load_encoder(settings)
+    sketch = Image.new("RGB", (64, 64), "white")
+    table = whole.run_answers(settings, encoder, sorted(photos.iterdir()), sketch, [30, 2500], number=1)
+    assert [row["pictures"] for row in table.rows] == ["30", "30, a tenth let through", "2,500", "2,500, a tenth let through"]
+    for row in table.rows:
+        assert row["p50 ms"] == pytest.approx(row["encoder ms"] + row["stores ms"] + row["beyond ms"])

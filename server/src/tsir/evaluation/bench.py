@@ -280,6 +280,34 @@ def all_command(
     _print(tables, as_json, as_markdown)
 
 
+@bench_app.command("answers")
+def answers_command(
+    folder: Annotated[Path, typer.Argument(help="Folder with pictures, whose vectors are used.")],
+    sizes: Annotated[str, typer.Option(help="Numbers of pictures, separated by commas.")] = "100,100000",
+    model: Model = None,
+    as_json: AsJson = False,
+    as_markdown: AsMarkdown = False,
+) -> None:
+    """Searches by words and a drawing over HTTP among many pictures, which are made up: the library is filled without files."""
+    from tsir.evaluation.whole import run_answers
+
+    numbers = _sizes(sizes)
+    settings, encoder = _loaded(model)
+    with _progress() as say:
+        table = run_answers(settings, encoder, _files(folder), _sketch(), numbers, say)
+    _print(table, as_json, as_markdown)
+
+
+def _sizes(given: str) -> list[int]:
+    try:
+        numbers = [int(part.replace("_", "")) for part in given.split(",") if part.strip()]
+    except ValueError:
+        raise InvalidInput(f"{given!r} is not a list of numbers: write --sizes 10000,100000.") from None
+    if not numbers or min(numbers) < 1:
+        raise InvalidInput("Sizes are at least 1: write --sizes 10000,100000.")
+    return numbers
+
+
 @bench_app.command("gpu")
 def gpu_command(
     folder: Annotated[Path, typer.Argument(help="Folder with photos.")],
@@ -310,12 +338,7 @@ def store_command(
     as_json: AsJson = False,
 ) -> None:
     """Insert, index and search random vectors in the configured Milvus: speed, recall, memory, disk."""
-    try:
-        numbers = [int(part.replace("_", "")) for part in sizes.split(",") if part.strip()]
-    except ValueError:
-        raise InvalidInput(f"{sizes!r} is not a list of numbers: write --sizes 10000,100000.") from None
-    if not numbers or min(numbers) < 1:
-        raise InvalidInput("Sizes are at least 1: write --sizes 10000,100000.")
+    numbers = _sizes(sizes)
     with _progress() as say:
         table = run_store(
             configured(), sizes=numbers, dim=dim, index=index, queries=queries, intrinsic=intrinsic, server_data=server_data, say=say

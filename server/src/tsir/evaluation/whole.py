@@ -1,4 +1,4 @@
-"""Everything in one run, each figure beside what bounds it: `tsir bench all FOLDER`.
+"""Everything in one run, each figure beside what bounds it: `tsir bench all FOLDER`. And answers of libraries of any size: `bench answers`.
 
 Speeds of a shared machine differ from hour to hour; a ratio of two that were measured one after the other does not. So each row names its
 bound: the part's own limit (decoding alone, the encoder alone, an HTTP answer with nothing in it) or the reference's way, a picture at a
@@ -8,6 +8,7 @@ time.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.client
 import io
 import itertools
@@ -20,20 +21,23 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
-from tsir.encoders.base import Encoder
+from tsir.encoders.base import Encoder, unit
 from tsir.errors import StoreUnavailable
 from tsir.evaluation.tables import Say, Table, percentile, silent, times
 from tsir.importing.reading import least_sides, open_within
 from tsir.media.decode import Picture
 from tsir.paging import chunks
+from tsir.records import FileStat, NewImage
 from tsir.services.imports import submit_folder
 from tsir.services.opening import opened
 from tsir.settings import Settings
@@ -47,6 +51,13 @@ SETTLING_S = 8.0
 """And before that, unmeasured."""
 WORDS = ("a dog in the snow", "two people at a table with food", "a red bus in the street", "a boat on the water", "a child with a ball")
 COLLECTION = "bench"
+FIRST_DAY, DAYS = datetime(2000, 1, 1), 9_000
+"""Pictures of a library that is filled were taken in these days."""
+ORIGINALS = 200
+"""So many files lend it their vectors."""
+ASIDE = 0.5
+"""So long is what is added to each, beside 1: their cosines with it are 0.9, as of pictures of one event."""
+FILLED_AT_ONCE = 2_000
 LARGE = 60
 """So many pictures of 12 megapixels."""
 IMPORTED = "import, thumbnails included"
@@ -87,17 +98,22 @@ def run_all(
     Not `thorough`: each once, without the reference's way, to see that it runs.
     """
     with tempfile.TemporaryDirectory(prefix="tsir-bench-") as scratch:
-        own = Settings(
-            data_dir=Path(scratch) / "data",
-            model=settings.model,
-            weights=settings.weights,
-            image_roots=f"{folder}{os.pathsep}{scratch}",
-            _env_file=None,
-        )
-        own = own.model_copy(update={"batch_size": settings.batch_size, "num_workers": settings.num_workers, "device": settings.device})
+        own = _own(settings, scratch, folder)
         rows = _importing(own, encoder, folder, files, say, thorough)
         said = f"{len(files):,} pictures, {encoder.name}, {os.cpu_count()} cores"
         return [Table(f"import: {said}", [row.shown() for row in rows]), *_serving(own, encoder, sketch, said, say, thorough)]
+
+
+def _own(settings: Settings, scratch: str, folder: Path) -> Settings:
+    """Those of a library in a temporary folder."""
+    own = Settings(
+        data_dir=Path(scratch) / "data",
+        model=settings.model,
+        weights=settings.weights,
+        image_roots=f"{folder}{os.pathsep}{scratch}",
+        _env_file=None,
+    )
+    return own.model_copy(update={"batch_size": settings.batch_size, "num_workers": settings.num_workers, "device": settings.device})
 
 
 def _importing(settings: Settings, encoder: Encoder, folder: Path, files: Sequence[Path], say: Say, thorough: bool) -> list[Row]:
@@ -243,19 +259,87 @@ def _serving(settings: Settings, encoder: Encoder, sketch: Image.Image, said: st
     return [Table(f"answers: {said}", [row.shown() for row in rows]), Table("text and sketch over HTTP, ms of each stage", [stages])]
 
 
+def run_answers(
+    settings: Settings,
+    encoder: Encoder,
+    files: Sequence[Path],
+    sketch: Image.Image,
+    sizes: Sequence[int],
+    say: Say = silent,
+    number: int = 60,
+) -> Table:
+    """What a search over HTTP takes among so many pictures: median and 95th percentile of `number` answers, the encoder's and the stores'
+    time, as the answers themselves tell it, and what is beyond these.
+
+    Libraries are filled through the library's own protocol, with rows of pictures that there are not and vectors near those of `files`.
+    """
+    png = io.BytesIO()
+    sketch.save(png, "PNG")
+    table = Table(f"text and sketch over HTTP, {encoder.name}, {os.cpu_count()} cores")
+    after = FIRST_DAY + timedelta(days=DAYS * 0.9)
+    for size in sizes:
+        with tempfile.TemporaryDirectory(prefix="tsir-bench-") as scratch:
+            own = _own(settings, scratch, Path(scratch))
+            _fill(own, encoder, files, size, say)
+            with _server(own) as (server, seconds):
+                # Unmeasured: until the embedded store is open.
+                _many(server, _Asking(png.getvalue(), "before ").once, SETTLING_S if number > 1 else 0.1)
+                for what, filter in (("", {}), (", a tenth let through", {"filter": json.dumps({"taken_after": after.isoformat()})})):
+                    say(f"{size:,} pictures: asking", 0.5)
+                    asking, kept = _Asking(png.getvalue(), more=filter), _connection(server)
+                    taken = times(lambda asking=asking, kept=kept: asking.once(kept), number)  # type: ignore[misc]
+                    kept.close()
+                    counted = asking.took[-number:]
+                    stores = [took["search"] + took["rows"] for took in counted]
+                    known = [took["encode"] + store for took, store in zip(counted, stores, strict=True)]
+                    table.rows.append(
+                        {
+                            "pictures": f"{size:,}{what}",
+                            "p50 ms": percentile(taken, 50),
+                            "p95 ms": percentile(taken, 95),
+                            "encoder ms": statistics.median(took["encode"] for took in counted),
+                            "stores ms": statistics.median(stores),
+                            "beyond ms": statistics.median(whole - part for whole, part in zip(taken, known, strict=True)),
+                            "start s": seconds,
+                        }
+                    )
+    return table
+
+
+def _fill(settings: Settings, encoder: Encoder, files: Sequence[Path], size: int, say: Say) -> None:
+    """A library of so many pictures, which are nowhere; their vectors are those of some of the files, each a little beside."""
+    pictures = [open_within(path, settings, least_sides(encoder)) for path in files[:ORIGINALS]]
+    originals = encoder.images([picture.image for picture in pictures])
+    draw = np.random.default_rng(0)
+    with opened(settings) as service:
+        collection, _ = service.library.create(COLLECTION, encoder.info)
+        for numbers in chunks(range(size), FILLED_AT_ONCE):
+            say(f"{size:,} pictures: filling", numbers[0] / size)
+            items = []
+            for place in numbers:
+                file = FileStat(f"/pictures/{place // 1000:04}/{place:07}.jpg", 100_000 + place, 0)
+                taken_at = FIRST_DAY + timedelta(days=DAYS * draw.random())
+                metadata = replace(pictures[place % len(pictures)].metadata, taken_at=taken_at)
+                items.append(NewImage(file, hashlib.sha256(place.to_bytes(8, "big")).hexdigest(), metadata))
+            beside = unit(draw.standard_normal((len(items), encoder.dim), dtype=np.float32))
+            begun = collection.begin(items)
+            collection.finish([one.id for one in begun], unit(originals[[place % len(pictures) for place in numbers]] + ASIDE * beside))
+
+
 class _Asking:
     """Searches by text and sketch; no two have the same words, so that no answer is one that was kept."""
 
-    def __init__(self, sketch: bytes, mark: str = "") -> None:
-        """`mark`: a word that no other one says."""
+    def __init__(self, sketch: bytes, mark: str = "", more: Mapping[str, str] | None = None) -> None:
+        """`mark`: a word that no other one says. `more`: fields of the form."""
         self._sketch = sketch
         self._mark = mark
+        self._more = more or {}
         self._number = itertools.count()
         self.took: list[dict[str, float]] = []
 
     def once(self, connection: http.client.HTTPConnection) -> None:
         number = next(self._number)
-        body, kind = _form({"text": f"{WORDS[number % len(WORDS)]} {self._mark}{number}", "limit": "60"}, self._sketch)
+        body, kind = _form({"text": f"{WORDS[number % len(WORDS)]} {self._mark}{number}", "limit": "60", **self._more}, self._sketch)
         answer = json.loads(_ask(connection, "POST", f"/api/v1/collections/{COLLECTION}/search", body, kind))
         self.took.append(answer["took_ms"])
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +150,17 @@ def test_what_was_closed_is_searched_before_milvus_lite_is_open(closed: VectorSt
     assert closed.in_memory("one")
     assert closed.get("one", [1, 2, 3, 4], "Strong").keys() == {1, 2, 3, 4}
     assert closed.get("empty", [1], "Strong").keys() == {1}
+    closed.close()
+
+
+def test_files_are_read_without_what_takes_longer_to_load(closed: VectorStore, tmp_path: Path) -> None:
+    """A start waits for it."""
+    code = (
+        "import sys; from pathlib import Path; from tsir.storage.milvus import resident; held = resident.read(Path(sys.argv[1])); "
+        "print(len(held), *{'pandas', 'pyarrow.compute', 'pymilvus', 'milvus_lite'} & set(sys.modules))"
+    )
+    folder = tmp_path / "vectors.db" / lite.ROWS / "one"
+    assert subprocess.check_output([sys.executable, "-c", code, str(folder)], text=True).split() == ["3"]
     closed.close()
 
 

@@ -28,6 +28,9 @@ SCORES = 2**24
 ATTEMPTS = 5
 """Milvus Lite tidies up in the background: so often its files are looked at again when they changed meanwhile."""
 
+AT_ONCE = 8_192
+"""Rows of a file that are held beside the vectors that are kept."""
+
 GONE = -1
 """The id of a row that was removed."""
 
@@ -137,39 +140,35 @@ def read(folder: Path) -> Resident:
 
 def _read(folder: Path, manifest: dict[str, Any]) -> Resident:
     """Of each id the youngest row counts, and none when it was deleted after that."""
-    # `read_table` and `to_numpy` would load pandas, which takes longer than all else of a start.
+    # `read_table`, `to_numpy` and `flatten` would load pandas or Arrow's functions, which takes longer than all else of a small start.
     from pyarrow.parquet import ParquetFile
 
-    def tables(kind: str, columns: list[str]) -> Iterator[Any]:
-        for name, part in manifest["partitions"].items():
+    def column(kind: str, name: str) -> Iterator[Any]:
+        for partition, part in manifest["partitions"].items():
             for place in part[kind]:
-                with ParquetFile(folder / "partitions" / name / place) as file:
-                    yield file.read(columns)
+                with ParquetFile(folder / "partitions" / partition / place) as file:
+                    for batch in file.iter_batches(AT_ONCE, columns=[name]):
+                        yield batch.column(0)
 
-    def numbers(column: Any) -> Ids:
-        return np.from_dlpack(column.combine_chunks()).astype(np.int64)
+    def numbers(kind: str, name: str) -> Ids:
+        return np.concatenate([np.empty(0, np.int64), *(np.from_dlpack(part).astype(np.int64) for part in column(kind, name))])
 
-    ids, ages, vectors = [np.empty(0, np.int64)], [np.empty(0, np.int64)], []
-    for table in tables("data_files", ["id", "_seq", "vector"]):
-        ids.append(numbers(table["id"]))
-        ages.append(numbers(table["_seq"]))
-        vectors += [np.from_dlpack(chunk.flatten()).reshape(len(chunk), -1) for chunk in table["vector"].chunks]
-    gone_ids, gone_ages = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for table in tables("delta_files", ["id", "_seq"]):
-        gone_ids.append(numbers(table["id"]))
-        gone_ages.append(numbers(table["_seq"]))
-    all_ids, all_ages = np.concatenate(ids), np.concatenate(ages)
-    gone: dict[int, int] = {}
-    for id, age in zip(np.concatenate(gone_ids).tolist(), np.concatenate(gone_ages).tolist(), strict=True):
-        gone[id] = max(age, gone.get(id, 0))
-    order = np.lexsort((-all_ages, all_ids))
-    youngest = order[np.r_[True, np.diff(all_ids[order]) != 0]] if len(order) else order
-    live = np.sort([place for place in youngest.tolist() if gone.get(int(all_ids[place]), -1) < all_ages[place]]).astype(np.intp)
-    dim = vectors[0].shape[1] if vectors else 0
-    kept = np.empty((len(live), dim), dtype=np.float32)
+    ids, ages = numbers("data_files", "id"), numbers("data_files", "_seq")
+    order = np.lexsort((-ages, ids))
+    youngest = order[np.r_[True, np.diff(ids[order]) != 0]] if len(order) else order
+    gone_ids, gone_ages = numbers("delta_files", "id"), numbers("delta_files", "_seq")
+    if len(gone_ids) and len(youngest):
+        at = np.minimum(np.searchsorted(ids[youngest], gone_ids), len(youngest) - 1)
+        dead = (ids[youngest[at]] == gone_ids) & (ages[youngest[at]] <= gone_ages)
+        youngest = np.delete(youngest, at[dead])
+    live = np.sort(youngest)
+    kept = np.empty((0, 0), dtype=np.float32)
     start = 0
-    for part in vectors:
-        low, high = np.searchsorted(live, [start, start + len(part)])
-        np.take(part, live[low:high] - start, axis=0, out=kept[low:high])
-        start += len(part)
-    return Resident(all_ids[live], kept)
+    for part in column("data_files", "vector"):
+        rows = np.from_dlpack(part.values).reshape(-1, part.type.list_size)[part.offset : part.offset + len(part)]
+        if not start:
+            kept = np.empty((len(live), rows.shape[1]), dtype=np.float32)
+        low, high = np.searchsorted(live, [start, start + len(rows)])
+        np.take(rows, live[low:high] - start, axis=0, out=kept[low:high])
+        start += len(rows)
+    return Resident(ids[live], kept)

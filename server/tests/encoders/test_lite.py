@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -341,3 +343,14 @@ def test_what_photos_do_not_show_is_not_likely(encoder: Encoder, gallery: Galler
     assert not any(encoder.knows(text) for text in ("ein Hund am Strand", "一只狗在海滩上"))
     assert encoder.calibration is not None
     assert set(encoder.calibration.curves) == {"text", "sketch", "image", "mixed"}
+
+
+def test_nobody_is_told_that_it_was_loaded(tmp_path: Path) -> None:
+    """OpenVINO's telemetry gives this computer a number, which it keeps in the home folder, and sends it with each import."""
+    code = (
+        "import sys; from tsir.encoders import lite; lite.load(); assert 'openvino.tools.ovc' not in sys.modules; "
+        "from openvino.tools.ovc import convert_model; assert callable(convert_model)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in ("CI", "TF_BUILD", "JENKINS_URL")}
+    subprocess.run([sys.executable, "-c", code], env={**environment, "HOME": str(tmp_path)}, check=True, timeout=120)
+    assert not list(tmp_path.iterdir())

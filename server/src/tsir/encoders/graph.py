@@ -6,9 +6,11 @@ A graph is a function from one array (pixels or tokens, any batch size) to float
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import logging
 import shutil
+import sys
 import threading
 import warnings
 import zlib
@@ -89,6 +91,20 @@ def _on_cpu(settings: Settings) -> Plan:
     if settings.precision != "auto":
         return Plan("cpu", runtime, settings.precision)
     return Plan("cpu", runtime, "bf16" if _cpu_has_bf16() else "fp32")
+
+
+def openvino_runtime() -> Any:
+    """OpenVINO without its converter, which takes longer to import than all else of it; who converts imports `openvino.tools.ovc`.
+
+    Raises ImportError.
+    """
+    if "openvino" in sys.modules:
+        return importlib.import_module("openvino")
+    sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]
+    try:
+        return importlib.import_module("openvino")
+    finally:
+        del sys.modules["openvino.tools.ovc"]
 
 
 @functools.cache
@@ -186,6 +202,7 @@ def _convert(modules: Mapping[str, tuple[Any, Array]], kind: str, folder: Path) 
     """Write all graphs and their checksums to a scratch folder, then give it its name: a crash leaves no half-written model."""
     import openvino
     import torch
+    from openvino.tools.ovc import convert_model
 
     scratch = folder.with_name(f".{folder.name}-{uuid4().hex[:8]}")
     scratch.mkdir(parents=True)
@@ -196,7 +213,7 @@ def _convert(modules: Mapping[str, tuple[Any, Array]], kind: str, folder: Path) 
             dynamic = [-1, -1] if name == "texts" else [-1, *example.shape[1:]]
             with torch.inference_mode(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of tracing: that it is deprecated, and which shapes it takes for constant
-                model = openvino.convert_model(module.eval().float(), example_input=torch.from_numpy(example), input=dynamic)
+                model = convert_model(module.eval().float(), example_input=torch.from_numpy(example), input=dynamic)
             if kind == "int8":
                 _weights_to_int8(model)
             openvino.save_model(model, scratch / f"{name}.xml", compress_to_fp16=kind != "fp32")

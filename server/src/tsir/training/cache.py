@@ -52,10 +52,11 @@ class TrunkRunner:
 
     def __init__(self, trunk: EfficientNetLite, cut: int, side: int, threads: int = 0) -> None:
         import openvino
+        from openvino.tools.ovc import convert_model
 
         lower = _Lower(trunk, cut).eval()
         example = torch.zeros(1, side, side, 3, dtype=torch.uint8)
-        model = openvino.convert_model(lower, example_input=example, input=[("pixels", [-1, side, side, 3])])
+        model = convert_model(lower, example_input=example, input=[("pixels", [-1, side, side, 3])])
         settings: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "bf16"}
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads

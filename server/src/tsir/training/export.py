@@ -23,9 +23,10 @@ from tsir.training.towers import DIM, SHAPES, WORDS, DrawingTower, PhotoTower, T
 
 def _converted(tower: nn.Module, side: int) -> Any:
     import openvino
+    from openvino.tools.ovc import convert_model
 
     example = torch.zeros(2, side, side, 3, dtype=torch.uint8)
-    return openvino.convert_model(tower, example_input=example, input=[("pixels", [-1, side, side, 3], openvino.Type.u8)])
+    return convert_model(tower, example_input=example, input=[("pixels", [-1, side, side, 3], openvino.Type.u8)])
 
 
 def _quantized(tower: nn.Module, side: int, pictures: NDArray[np.uint8]) -> Any:
@@ -49,11 +50,11 @@ def _quantized(tower: nn.Module, side: int, pictures: NDArray[np.uint8]) -> Any:
 def converted_text(text: TextTower) -> Any:
     """The text tower as a graph: weights in int8, activations in float."""
     import nncf
-    import openvino
+    from openvino.tools.ovc import convert_model
 
     text.eval().requires_grad_(False)
     ids, mask = torch.ones(2, 8, dtype=torch.long), torch.ones(2, 8, dtype=torch.long)
-    graph = openvino.convert_model(text, example_input=(ids, mask), input=[("ids", [-1, -1]), ("mask", [-1, -1])])
+    graph = convert_model(text, example_input=(ids, mask), input=[("ids", [-1, -1]), ("mask", [-1, -1])])
     graph = nncf.compress_weights(graph, mode=nncf.CompressWeightsMode.INT8_ASYM)
     halve_embedding(graph, text.transformer.words.weight.numpy())
     return graph

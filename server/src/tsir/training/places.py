@@ -278,11 +278,12 @@ class CanvasMaps(nn.Module):
 def canvas_maps(tower: DrawingTower, inks: NDArray[np.uint8]) -> NDArray[np.float16]:
     """What a sketch tower sees on canvases, inks uint8 [n, side, side]: float16 [n, places, channels]."""
     import openvino
+    from openvino.tools.ovc import convert_model
 
     side = preprocess.CANVAS_SIDE
     maps = CanvasMaps(tower).eval().requires_grad_(False)
     example = torch.zeros(2, side, side, dtype=torch.uint8)
-    graph = openvino.convert_model(maps, example_input=example, input=[("canvas", [-1, side, side], openvino.Type.u8)])
+    graph = convert_model(maps, example_input=example, input=[("canvas", [-1, side, side], openvino.Type.u8)])
     compiled = openvino.Core().compile_model(graph, "CPU")
     return np.concatenate([compiled(255 - inks[at : at + AT_ONCE])[0].astype(np.float16) for at in range(0, len(inks), AT_ONCE)])
 

@@ -19,6 +19,7 @@ from PIL.Image import Image
 
 from tsir.encoders import relevance
 from tsir.encoders.base import Encoder, Vectors, unit
+from tsir.encoders.graph import openvino_runtime
 from tsir.encoders.language import english
 from tsir.encoders.lite import preprocess
 from tsir.encoders.weights import models_folder
@@ -254,7 +255,7 @@ def load(device: str = "auto", threads: int | None = None, folder: Path = WEIGHT
     if device not in ("auto", "cpu"):
         raise InvalidInput(f"The encoder 'lite' runs on the CPU only, not on {device!r}: set DEVICE=auto or DEVICE=cpu.")
     try:
-        import openvino
+        openvino = openvino_runtime()
         from tokenizers import Tokenizer
     except ModuleNotFoundError as error:
         raise EncoderUnavailable(f"The encoder 'lite' needs {error.name}, which is not installed: run `make setup`.") from error

@@ -67,7 +67,7 @@ class Browsing:
     def ids(self, ref: Ref, filter: Filter | None, missing: Missing, limit: int | None = None, after: int = 0) -> list[int]:
         """Ids of the pictures that a filter lets through, rising from above `after`."""
         query = sa.select(images.c.id).where(self._matching.all(ref, filter, missing), images.c.id > after)
-        return self._database.read(lambda connection: list(connection.execute(query.order_by(images.c.id).limit(limit)).scalars()))
+        return self._database.read(lambda connection: self._database.dialect.numbers(connection, query.order_by(images.c.id).limit(limit)))
 
     def matching(self, ref: Ref, ids: Sequence[int], filter: Filter | None, missing: Missing) -> dict[int, Image]:
         """The ready ones of these images that a filter lets through."""

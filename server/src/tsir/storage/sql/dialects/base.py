@@ -68,6 +68,10 @@ class Dialect:
         """Whether the database's file is not what it should be."""
         return False
 
+    def numbers(self, connection: Connection, query: sa.Select[Any]) -> list[int]:
+        """What a query of one column of whole numbers finds, in its order."""
+        return list(connection.execute(query).scalars())
+
     def like(self, column: sa.ColumnElement[Any], pattern: str, *, lowered: bool = False) -> sa.ColumnElement[bool]:
         """The column is like the pattern, in which `*` is any characters and `?` one. `lowered`: upper and lower case are the same, as
         far as the database knows them."""

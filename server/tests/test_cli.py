@@ -160,7 +160,7 @@ def test_folder_is_loaded_searched_and_checked(tsir: Tsir, photos: Path, monkeyp
     wide = tsir("search", "red", "--min-width=65", "--folder", "photos", "--formats", "jpeg,png")
     assert wide.exit_code == 0 and [Path(line.split()[1]).stem for line in wide.stdout.splitlines()] == ["red1", "blue1", "green1"]
     assert "no picture fits" in tsir("search", "red", "--min-width", "900").stderr
-    assert [line.split()[1] for line in tsir("search", "red", "--table", "tsir", "--topk", "1").stdout.splitlines()] == [
+    assert [line.split()[1] for line in tsir("search", "red", "--table", "tsir", "--limit", "1").stdout.splitlines()] == [
         str(photos / "red1.png")
     ]
     every = json.loads(tsir("search", "red", "--json").stdout)["hits"]
@@ -250,7 +250,8 @@ def test_lost_vectors_and_missing_pictures_are_said(tsir: Tsir, photos: Path, se
     assert "2 pictures are missing now" in again.stdout
     refused(tsir("load", photos, "--exclude", "!"), "no pattern")
     assert len(tsir("search", "--text", "red").stdout.splitlines()) == 4
-    assert tsir("forget", photos).stdout == "2 missing pictures were taken out.\n"
+    assert tsir("forget", photos / "red0.png").stdout == "1 missing picture was taken out.\n"
+    assert tsir("forget", photos).stdout == "1 missing picture was taken out.\n"
     assert "4 pictures, 4 vectors." in tsir("check").stdout
 
 

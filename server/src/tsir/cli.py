@@ -287,7 +287,7 @@ def search(
         ),
     ] = None,
     not_like: Annotated[list[str] | None, typer.Option(help="The same, of pictures that look unlike it.")] = None,
-    topk: Annotated[int | None, typer.Option(min=1, max=1000, help="Number of hits. Default: TOP_K, or 20.")] = None,
+    topk: Annotated[int | None, typer.Option("--topk", "--limit", min=1, max=1000, help="Number of hits. Default: TOP_K, or 20.")] = None,
     min_relevance: Annotated[float | None, typer.Option(min=0, max=1, help="Leave out pictures that are less likely answers.")] = None,
     collapse: Annotated[Collapse | None, typer.Option(help="Show one of pictures that are one, or that were taken in a row.")] = None,
     sort: Annotated[Sort, typer.Option(help="Order of the best hits.")] = Sort.relevance,

@@ -193,7 +193,8 @@ def forget(settings: Settings, folder: Path, collection: str, *, as_json: bool) 
     if as_json:
         print_json(done.model_dump(mode="json"))
         return
-    show(f"{done.pictures:,} missing pictures were taken out." + (f" {done.found:,} are back and stay." if done.found else ""))
+    said = "1 missing picture was taken out." if done.pictures == 1 else f"{done.pictures:,} missing pictures were taken out."
+    show(said + (f" {done.found:,} {'is' if done.found == 1 else 'are'} back and stay{'s' * (done.found == 1)}." if done.found else ""))
 
 
 def check(settings: Settings, *, repair: bool, as_json: bool) -> bool:

@@ -250,6 +250,44 @@ def test_a_drawing_is_pulled_towards_photos_of_what_it_resembles() -> None:
     np.testing.assert_allclose(likeness, [2, 2], atol=1e-5)
 
 
+def test_words_also_say_how_things_look_and_where_they_stand() -> None:
+    layers = {
+        "skip": np.array([[0, 0, 4, 0], [3, 3, 0, 0]]), "bias": np.array([0, 0, 0, 0]),
+        "up": np.array([[1.0], [-1.0]]), "up_bias": np.array([0.5]), "down": np.array([[2, 0, 0, 2]]),
+    }  # fmt: skip
+    guess = module.Depiction(layers, {"shapes": 0.5, "places": 0.25, "crowding": 2.0}, [2, 2], 5)
+    rows = np.array([[0.8, 0, 0, 0, 0.6, 0, 0], [0, 1, 0, 0, 0, 0, 0]], np.float32)
+
+    first, second = guess(rows)
+
+    first *= 0.8 / first[0]  # words as long as before
+    np.testing.assert_allclose(first, [0.8, 0, 0.4, 0, 1.2, 0.2 * 0.8, 0.2 * 0.6], atol=1e-6)  # what is negative says nothing: 1.5, not -0.5
+    np.testing.assert_allclose(second[:4] / second[1], [0, 1, 0.5 * np.sqrt(0.5), 0.5 * np.sqrt(0.5)], atol=1e-6)
+    assert np.isfinite(guess(np.zeros((1, 7), np.float32))).all()
+
+
+def test_photos_are_found_by_how_words_look_alone(encoder: Encoder, gallery: Gallery) -> None:
+    names, photos = gallery
+    texts, found = ["a plate of food", "people riding skateboards", "an airplane"], []
+    said = encoder.texts(texts)
+    said[:, :256] = said[:, 510:512] = 0
+    for row in said:
+        found.append([names[place] for place in np.argsort(-(photos @ row))[:10]])
+    assert len({*found[0]} & {*found[1]}) < 5  # the guess of each text is its own
+    whole = [[names[place] for place in np.argsort(-(photos @ row))[:5]] for row in encoder.texts(texts)]
+    assert sum(len({*alone} & {*both}) for alone, both in zip(found, whole, strict=True)) >= 6  # and agrees with the words
+
+
+def test_what_words_depict_changes_no_photo_and_no_fingerprint(tmp_path: Path) -> None:
+    for file in module.WEIGHTS.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps({name: value for name, value in manifest.items() if name != "depicted"}))
+    (tmp_path / module.DEPICTED_FILE).unlink()
+    assert module.fingerprint(tmp_path) == manifest["fingerprint"]
+    assert not lite.load(folder=tmp_path).texts(["a dog"])[0, 512:].any()
+
+
 def test_fingerprint_is_that_of_the_files(encoder: Encoder) -> None:
     manifest = json.loads((module.WEIGHTS / "manifest.json").read_text())
     assert module.fingerprint() == manifest["fingerprint"] == encoder.fingerprint
@@ -279,6 +317,13 @@ def test_a_missing_or_damaged_file_is_a_sentence(tmp_path: Path) -> None:
         lite.load(folder=tmp_path)
     for file in module.WEIGHTS.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
+    for damaged in (b"PK\x03\x04 no archive", b"", None):
+        (tmp_path / module.DEPICTED_FILE).unlink()
+        if damaged is not None:
+            (tmp_path / module.DEPICTED_FILE).write_bytes(damaged)
+        with pytest.raises(EncoderUnavailable, match="cannot be read"):
+            lite.load(folder=tmp_path)
+        (tmp_path / module.DEPICTED_FILE).touch()
     (tmp_path / "sketch.xml").write_text("<broken")
     with pytest.raises(EncoderUnavailable, match="cannot be read"):
         lite.load(folder=tmp_path)

@@ -35,7 +35,7 @@ from torch.nn import functional as F
 from tsir.encoders.base import Encoder
 from tsir.encoders.lite import load, preprocess
 from tsir.errors import InvalidInput
-from tsir.training import cache, data, hubs, minilm, places, things, words
+from tsir.training import cache, data, depicted, hubs, minilm, places, things, words
 from tsir.training.corpus import Corpus
 from tsir.training.drawing import Drawing, mentions, thing
 from tsir.training.export import converted_text, export, export_drawings, read_manifest, replace_graph, whole_manifest, write_manifest
@@ -332,6 +332,8 @@ def run(config: Config) -> None:
         things.pull(corpus)
     if "places" in stages:
         places.put_in_place(corpus)
+    if "depicted" in stages:
+        depicted.depict(corpus)
 
 
 def _export(corpus: Corpus, captions: Stage, sketches: Stage) -> None:

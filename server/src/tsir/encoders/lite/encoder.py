@@ -7,11 +7,12 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,10 @@ PHOTO_SIDE, SKETCH_SIDE = preprocess.PHOTO_SIDE, preprocess.SKETCH_SIDE
 
 THINGS_FILE = "things.npy"
 """Where it says how sharply they are pulled towards things: float16 [2, things, words + shapes]."""
+
+DEPICTED_FILE = "depicted.npz"
+"""Where it says how what is said looks in photos, and where it stands: two layers, see `Depiction`. Photos know nothing of it, so it is no
+part of the fingerprint."""
 
 Graph = Callable[..., npt.NDArray[np.float32]]
 
@@ -115,6 +120,33 @@ def contrasted(grids: Vectors) -> Vectors:
     return unit((cells - (1 - EVERYWHERE) * cells.mean(axis=1, keepdims=True)).reshape(grids.shape))
 
 
+class Depiction:
+    """What words say of the parts of a photo's vector that are made for drawings: `shapes` and `places`, guessed from `words`.
+
+    `how` (of the manifest): the lengths of ``shapes`` and ``places`` beside 1 for the words, and what the coordinates of crowding are
+    multiplied by, as more of a photo's vector is compared.
+    """
+
+    def __init__(self, layers: Mapping[str, npt.NDArray[Any]], how: dict[str, float], parts: Sequence[int], drawn: int) -> None:
+        self._layers = {name: layers[name].astype(np.float32) for name in ("skip", "up", "up_bias", "down", "bias")}
+        self._how = how
+        self._words, self._shapes = slices(parts)
+        self._crowding, self._places = slice(self._shapes.stop, drawn), slice(drawn, None)
+
+    def __call__(self, rows: Vectors) -> Vectors:
+        """Texts [n, dim] with `words` and crowding alone -> unit rows with all parts."""
+        layers, out = self._layers, rows.copy()
+        length = np.linalg.norm(rows[:, self._words], axis=1, keepdims=True)
+        words = unit(rows[:, self._words])
+        hidden = np.maximum(words @ layers["up"] + layers["up_bias"], 0)
+        found = words @ layers["skip"] + hidden @ layers["down"] + layers["bias"]
+        shapes, places = np.split(found, [self._shapes.stop - self._shapes.start], axis=1)
+        out[:, self._shapes] = self._how["shapes"] * length * unit(shapes)
+        out[:, self._places] = self._how["places"] * length * unit(places)
+        out[:, self._crowding] *= self._how["crowding"]
+        return unit(out)
+
+
 BESIDE_A_NAME, LESS_BESIDE_MORE = 2.5, 1.25
 """By what the scores of what is drawn are multiplied beside two words such as "a pig", and the power with which that falls with the number
 of words: a name says little more than its drawing, a sentence mostly says what is drawn, too."""
@@ -133,7 +165,14 @@ class LiteEncoder(Encoder):
     photo_geometry = preprocess.PHOTO
 
     def __init__(
-        self, folder: Path, manifest: dict[str, Any], image: Graph, sketch: Graph | None, text: Graph, tokenizer: Tokenizer
+        self,
+        folder: Path,
+        manifest: dict[str, Any],
+        image: Graph,
+        sketch: Graph | None,
+        text: Graph,
+        tokenizer: Tokenizer,
+        depict: Depiction | None = None,
     ) -> None:
         self.folder = folder
         self.info = EncoderInfo("lite", manifest["fingerprint"], manifest["dim"])
@@ -142,6 +181,7 @@ class LiteEncoder(Encoder):
         self._places = PLACES_BESIDE_WORDS * places["share"] / places["strength"]
         self.calibration = relevance.read_calibration(folder / relevance.FILE, self.fingerprint)
         self._image, self._sketch, self._text = image, sketch, text
+        self._depict = depict
         self._tokenizer = tokenizer
 
     def prepare_photo(self, image: Image) -> Image:
@@ -175,8 +215,8 @@ class LiteEncoder(Encoder):
             for place, row in enumerate(chosen):
                 ids[place, : len(encoded[row])], there[place, : len(encoded[row])] = encoded[row], 1
             said = self._text(ids, there)
-            rows[chosen, : said.shape[1]] = said  # words say nothing of places
-        return unit(rows)
+            rows[chosen, : said.shape[1]] = said
+        return self._depict(rows) if self._depict and len(batch) else unit(rows)
 
     def knows(self, text: str) -> bool:
         return english(text)
@@ -291,8 +331,12 @@ def load(device: str = "auto", threads: int | None = None, folder: Path = WEIGHT
             compiled[name].result()
         graphs = {name: _Requests(future) for name, future in compiled.items()}
         sketch = _drawings(graphs["sketch"], graphs["drawing"], manifest, things) if how else None
-        return LiteEncoder(folder, manifest, graphs["image"], sketch, graphs["text"], tokenizer)
-    except (OSError, ValueError, RuntimeError) as error:
+        depict = None
+        if "depicted" in manifest:
+            with (folder / DEPICTED_FILE).open("rb") as file, np.load(file) as layers:
+                depict = Depiction(layers, manifest["depicted"], how["parts"], manifest["dim"] - manifest["places"]["width"])
+        return LiteEncoder(folder, manifest, graphs["image"], sketch, graphs["text"], tokenizer, depict)
+    except (OSError, ValueError, RuntimeError, KeyError, EOFError, BadZipFile) as error:
         raise EncoderUnavailable(
             f"The weights of 'lite' in {folder} cannot be read ({error}): restore them with `git checkout`."
         ) from error

@@ -46,6 +46,7 @@ class Browsing:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._matching = Matching(database)
+        self._whole = Matching(database, whole=True)
 
     def page(
         self, ref: Ref, filter: Filter | None, sort: Sort, order: Order, after: Place | None, limit: int
@@ -66,7 +67,7 @@ class Browsing:
 
     def ids(self, ref: Ref, filter: Filter | None, missing: Missing, limit: int | None = None, after: int = 0) -> list[int]:
         """Ids of the pictures that a filter lets through, rising from above `after`."""
-        query = sa.select(images.c.id).where(self._matching.all(ref, filter, missing), images.c.id > after)
+        query = sa.select(images.c.id).where(self._whole.all(ref, filter, missing), images.c.id > after)
         return self._database.read(lambda connection: self._database.dialect.numbers(connection, query.order_by(images.c.id).limit(limit)))
 
     def matching(self, ref: Ref, ids: Sequence[int], filter: Filter | None, missing: Missing) -> dict[int, Image]:
@@ -86,7 +87,7 @@ class Browsing:
 
     def facets(self, ref: Ref, filter: Filter | None) -> Facets:
         """How many pictures that a filter lets through are of each year, folder, camera and format."""
-        let_through = self._matching.all(ref, filter)
+        let_through = self._whole.all(ref, filter)
         year = sa.extract("year", images.c.taken_at)
 
         def do(connection: sa.Connection) -> Facets:

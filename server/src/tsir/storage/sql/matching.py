@@ -17,7 +17,10 @@ from tsir.storage.sql.values import sortable
 class Matching:
     """Conditions on rows of `images`. Nothing that a person wrote gets into a statement but as a parameter."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, whole: bool = False) -> None:
+        """`whole`: the rows are a collection's, not a few of them: what asks for places goes through all places once, not through those
+        of each picture."""
+        self._whole = whole
         self._dialect = database.dialect
         self._paths = database.paths
 
@@ -65,9 +68,13 @@ class Matching:
         short = sa.func.substr(locations.c.path, len(start) + 1)
         return sa.case((uploaded, self._dialect.joined(f"{self._paths.folder}/", short)), else_=locations.c.path)
 
-    @staticmethod
-    def _placed(where: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    def _placed(self, where: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
         """One of the places where the picture is, or, when it is missing, was, is so."""
+        if self._whole:
+            of = images.alias()
+            counts = sa.or_(locations.c.missing_since.is_(None), of.c.missing)
+            there = sa.select(locations.c.image_id).join(of, of.c.id == locations.c.image_id).where(counts, where)
+            return images.c.id.in_(there.correlate(None))
         counts = sa.or_(locations.c.missing_since.is_(None), images.c.missing)
         return sa.exists().where(locations.c.image_id == images.c.id, counts, where).correlate(images)
 

@@ -261,18 +261,18 @@ def test_words_also_say_how_things_look_and_where_they_stand() -> None:
     first, second = guess(rows)
 
     first *= 0.8 / first[0]  # words as long as before
-    np.testing.assert_allclose(first, [0.8, 0, 0.4, 0, 1.2, 0.2 * 0.8, 0.2 * 0.6], atol=1e-6)  # what is negative says nothing: 1.5, not -0.5
+    # What is negative says nothing: 1.5 comes through `up`, -0.5 does not.
+    np.testing.assert_allclose(first, [0.8, 0, 0.4, 0, 1.2, 0.2 * 0.8, 0.2 * 0.6], atol=1e-6)
     np.testing.assert_allclose(second[:4] / second[1], [0, 1, 0.5 * np.sqrt(0.5), 0.5 * np.sqrt(0.5)], atol=1e-6)
     assert np.isfinite(guess(np.zeros((1, 7), np.float32))).all()
 
 
 def test_photos_are_found_by_how_words_look_alone(encoder: Encoder, gallery: Gallery) -> None:
     names, photos = gallery
-    texts, found = ["a plate of food", "people riding skateboards", "an airplane"], []
+    texts = ["a plate of food", "people riding skateboards", "an airplane"]
     said = encoder.texts(texts)
     said[:, :256] = said[:, 510:512] = 0
-    for row in said:
-        found.append([names[place] for place in np.argsort(-(photos @ row))[:10]])
+    found = [[names[place] for place in np.argsort(-(photos @ row))[:10]] for row in said]
     assert len({*found[0]} & {*found[1]}) < 5  # the guess of each text is its own
     whole = [[names[place] for place in np.argsort(-(photos @ row))[:5]] for row in encoder.texts(texts)]
     assert sum(len({*alone} & {*both}) for alone, both in zip(found, whole, strict=True)) >= 6  # and agrees with the words

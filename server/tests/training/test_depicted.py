@@ -36,7 +36,8 @@ def stage(work: Path) -> Depicted:
         captions = ["x" * (number + 1)] * count
         return SimpleNamespace(meta={"captions": captions, "human": human}, picture=lambda: Image.new("RGB", (40, 30), (20 * number,) * 3))
 
-    corpus: Any = SimpleNamespace(seed=7, work=work, flickr=[sample(n, 2, 2) for n in range(4)], coco=[sample(n, 3, 1) for n in range(4, 7)])
+    flickr, coco = [sample(number, 2, 2) for number in range(4)], [sample(number, 3, 1) for number in range(4, 7)]
+    corpus: Any = SimpleNamespace(seed=7, work=work, flickr=flickr, coco=coco)
     torch.manual_seed(1)
     return Depicted(corpus, Photos(), 4, 8, OPTIONS)  # type: ignore[arg-type]
 

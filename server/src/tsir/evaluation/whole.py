@@ -223,10 +223,16 @@ def _reference(files: Sequence[Path]) -> float | None:
         torch.set_num_threads(threads)
 
 
+def _sent(sketch: Image.Image) -> bytes:
+    """A drawing as the page sends it: PNG, grey."""
+    png = io.BytesIO()
+    sketch.convert("L").save(png, "PNG")
+    return png.getvalue()
+
+
 def _serving(settings: Settings, encoder: Encoder, sketch: Image.Image, said: str, say: Say, thorough: bool) -> list[Table]:
     """Start, answers to one client and to many."""
-    png = io.BytesIO()
-    sketch.save(png, "PNG")
+    png = _sent(sketch)
     rounds, number = (ROUNDS, 20) if thorough else (1, 2)
     asked = [times(lambda: (encoder.texts(WORDS[:1]), encoder.sketches([sketch])), number) for _ in range(rounds)]
     encode = statistics.median([percentile(each, 50) for each in asked])
@@ -241,8 +247,8 @@ def _serving(settings: Settings, encoder: Encoder, sketch: Image.Image, said: st
         starts.append(seconds)
         say("asking", 0.5)
         # Unmeasured: until the embedded store is open, which a server does after its start.
-        _many(server, _Asking(png.getvalue(), "before ").once, SETTLING_S if thorough else 0.1)
-        asking = _Asking(png.getvalue())
+        _many(server, _Asking(png, "before ").once, SETTLING_S if thorough else 0.1)
+        asking = _Asking(png)
         kept = _connection(server)
         live = percentile(times(lambda: _ask(kept, "GET", "/health/live"), 200), 50)
         search = percentile(times(lambda: asking.once(kept), 60 if thorough else 3), 50)
@@ -273,8 +279,7 @@ def run_answers(
 
     Libraries are filled through the library's own protocol, with rows of pictures that there are not and vectors near those of `files`.
     """
-    png = io.BytesIO()
-    sketch.save(png, "PNG")
+    png = _sent(sketch)
     table = Table(f"text and sketch over HTTP, {encoder.name}, {os.cpu_count()} cores")
     after = FIRST_DAY + timedelta(days=DAYS * 0.9)
     for size in sizes:
@@ -285,10 +290,10 @@ def run_answers(
                 pass
             with _server(own) as (server, seconds):
                 # Unmeasured: until the embedded store is open.
-                _many(server, _Asking(png.getvalue(), "before ").once, SETTLING_S if number > 1 else 0.1)
+                _many(server, _Asking(png, "before ").once, SETTLING_S if number > 1 else 0.1)
                 for what, filter in (("", {}), (", a tenth let through", {"filter": json.dumps({"taken_after": after.isoformat()})})):
                     say(f"{size:,} pictures: asking", 0.5)
-                    asking, kept = _Asking(png.getvalue(), more=filter), _connection(server)
+                    asking, kept = _Asking(png, more=filter), _connection(server)
                     taken = times(lambda asking=asking, kept=kept: asking.once(kept), number)  # type: ignore[misc]
                     kept.close()
                     counted = asking.took[-number:]

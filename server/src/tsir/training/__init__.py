@@ -25,8 +25,8 @@ Two recipes stand here; a config (`server/configs/*.yaml`) names one, and `tsir 
 | depicted | depicted | all graphs, captions | what words say of how things look and where they stand | depicted.npz |
 
 `drawing` and `wording` need `export` and nothing of each other; `hubs` comes after both, since it changes what graphs say; then
-`things`, `places`, and `depicted` last. `heads` and `places` have run in miniature only, in the tests: what ships of them was trained by quicker
-forerunners with the same data and losses. `docs/trials.md` says what each gave, and what was tried besides.
+`things`, `places`, and `depicted` last. `heads` and `places` have run in miniature only, in the tests: what ships of them was trained by
+quicker forerunners with the same data and losses. `docs/trials.md` says what each gave, and what was tried besides.
 
 Beside the stages: `corpus`, `data`, `icons`, `words`, `imported` (what is learnt from), `cache` (lower trunks run once), `tokens`,
 `losses`, `efficientnet`, `loop` (steps, checkpoints, several processes).

@@ -774,3 +774,26 @@ def test_vectors_that_are_lost_are_encoded_again_at_the_end_of_a_job(
     assert (job.skipped, job.done, encoder.encoded) == (5, 3, 8)
     assert "vectors of 3 pictures of 'album' are missing" in (job.message or "")
     assert_whole(library, 5)
+
+
+@pytest.mark.parametrize("before", [0, 5], ids=["nothing was there", "pictures were there"])
+def test_vectors_found_damaged_while_an_import_writes_are_made_again_and_it_goes_on(
+    settings: Settings, encoder: WatchedEncoder, make_runner: MakeRunner, album: Path, before: int
+) -> None:
+    with Library.open(settings) as library:
+        library.create(NAME, encoder.info)
+        runner = make_runner(library)
+        runner.start()
+        fill(album / "before", before)
+        assert load(runner, album / "before").done == before
+        runner.stop(30)
+    for path in (settings.data_dir / "vectors.db" / "collections").rglob("schema.json"):
+        path.write_bytes(b"{")
+    fill(album / "new", 30, start=before)
+    with Library.open(settings) as library:
+        runner = make_runner(library)
+        runner.start()
+        job = load(runner, album / "new")
+        runner.stop(30)
+        assert (job.state, job.failed) == ("done", 0), job.message
+        assert_whole(library, before + 30)

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ConfigDict, RootModel
 
-from tsir.errors import EncoderMismatch, InvalidInput
+from tsir.errors import EncoderMismatch, InvalidInput, VectorsDamaged
 from tsir.importing import archives, sources
 from tsir.importing.ignoring import Rules
 from tsir.importing.mend import encode, lost
@@ -200,6 +200,11 @@ def _run(work: ImportWork, tools: Tools) -> str | None:
     try:
         task.run(source.batches(work, tools))
     except EncoderMismatch as error:  # the collection moved to another encoder meanwhile
+        raise Again from error
+    except VectorsDamaged as error:  # told when it wrote the first ones: made again, then all of what it was to import
+        if not work.line.patiently(collection.owe) and collection.count():
+            raise  # nothing was thrown away
+        encode(tools.workshop, collection, encoder, work.progress, work.line)
         raise Again from error
     message = source.settle(work, collection)
     message = " ".join(filter(None, (message, cut_off(work.progress.cut)))) or None

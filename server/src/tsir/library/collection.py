@@ -222,6 +222,7 @@ class Collection:
                 ) from error
             log.warning("%s", error)
             stores.vectors.discard(name)
+            stores.make_room(ref)
             lost = stores.catalog.images.ready_ids(ref.id, 0, stores.catalog.images.last_id(ref.id) + 1)
         if self._now().generation != ref.generation:  # encoded anew meanwhile
             return 0

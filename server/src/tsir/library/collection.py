@@ -203,6 +203,7 @@ class Collection:
         stores, ref = self._stores, self._now()
         name = stores.vectors_name(ref)
         lost: list[int] = []
+        discarded = False
         try:
             found, known = stores.vectors.count(name), stores.catalog.collections.count(ref.id)
             # More than are known: of pictures that another process is about to finish, or of a catalog before an older one was put back.
@@ -222,13 +223,14 @@ class Collection:
                 ) from error
             log.warning("%s", error)
             stores.vectors.discard(name)
-            stores.make_room(ref)
+            discarded = True
             lost = stores.catalog.images.ready_ids(ref.id, 0, stores.catalog.images.last_id(ref.id) + 1)
         if self._now().generation != ref.generation:  # encoded anew meanwhile
             return 0
+        if lost or discarded:
+            stores.make_room(ref)
         if lost:
             log.info("The vectors of %d pictures of %r are missing.", len(lost), ref.name)
-            stores.make_room(ref)
             stores.catalog.images.unready(lost)
         return len(lost)
 

@@ -6,6 +6,7 @@ third, which is all that is trained, needs only their output. A cache is a folde
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -151,3 +152,9 @@ def photo_vectors(encoder: Encoder, photos: Sequence[Sample], view: int, seed: i
             pictures = [photo_view(picture, rng, 0.6) for picture, rng in zip(pictures, rngs, strict=True)]
         rows.append(encoder.images(pictures).astype(np.float16))
     return np.concatenate(rows)
+
+
+def photo_views(work: Path, encoder: Encoder, photos: Sequence[Sample], views: int, seed: int) -> list[NDArray[np.float32]]:
+    """The same of several views, each kept in ``work``: float32 [n, dim]."""
+    makers = [functools.partial(photo_vectors, encoder, photos, view, seed) for view in range(views)]
+    return [np.asarray(kept(work / f"photos-{view}.npy", make), np.float32) for view, make in enumerate(makers)]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import math
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from tsir.encoders.lite import load
 from tsir.encoders.lite.encoder import DEPICTED_FILE
 from tsir.errors import InvalidInput
 from tsir.media.durable import whole
-from tsir.training.cache import kept, photo_vectors
+from tsir.training.cache import kept, photo_views
 from tsir.training.corpus import Corpus, trust
 from tsir.training.export import whole_manifest, write_manifest
 from tsir.training.loop import Config, Stage, train
@@ -67,11 +66,8 @@ class Depicted(Stage):
         self.options, self.seed = options, corpus.seed
         self.work = corpus.work / f"depicted-{encoder.fingerprint}"  # photos, captions and checkpoint belong to these graphs
         samples = [*corpus.flickr, *corpus.coco]
-        self.photos = []
-        for view in range(options["views"]):
-            vectors = kept(self.work / f"photos-{view}.npy", partial(photo_vectors, encoder, samples, view, corpus.seed))
-            rows = torch.from_numpy(np.asarray(vectors, np.float32))
-            self.photos.append((F.normalize(rows[:, WORDS : WORDS + shapes], dim=-1), F.normalize(rows[:, -places:], dim=-1)))
+        views = map(torch.from_numpy, photo_views(self.work, encoder, samples, options["views"], corpus.seed))
+        self.photos = [(F.normalize(rows[:, WORDS : WORDS + shapes], dim=-1), F.normalize(rows[:, -places:], dim=-1)) for rows in views]
         captions = [caption for sample in samples for caption in sample.meta["captions"]]
         said = kept(self.work / "captions.npy", lambda: encoder.texts(captions)[:, :WORDS])
         self.words = F.normalize(torch.from_numpy(np.array(said, np.float32)), dim=-1)

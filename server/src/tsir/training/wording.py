@@ -16,7 +16,6 @@ Last comes the head by itself, on captions of more photos (`Heads`).
 
 from __future__ import annotations
 
-import functools
 import math
 import re
 from collections import Counter
@@ -32,7 +31,7 @@ from torch.nn import functional as F
 
 from tsir.encoders.base import Encoder
 from tsir.training import words
-from tsir.training.cache import kept, photo_vectors
+from tsir.training.cache import kept, photo_views
 from tsir.training.corpus import Corpus, trust
 from tsir.training.drawing import FORMS, mentions, thing
 from tsir.training.loop import Config, Stage
@@ -72,10 +71,8 @@ class Wording(Stage):
         self.text, self.options, self.seed = text, options, corpus.seed
         self.text.transformer.words.weight.requires_grad_(False)  # see lite.Captions
         self.work = corpus.work / f"wording-{encoder.fingerprint}"  # photos and checkpoint belong to these graphs
-        self.photos = []
-        for view in range(options["views"]):
-            vectors = kept(self.work / f"photos-{view}.npy", functools.partial(photo_vectors, encoder, corpus.flickr, view, corpus.seed))
-            self.photos.append(F.normalize(torch.from_numpy(np.asarray(vectors[:, :WORDS], np.float32)), dim=-1))
+        views = photo_views(self.work, encoder, corpus.flickr, options["views"], corpus.seed)
+        self.photos = [F.normalize(torch.from_numpy(rows[:, :WORDS]), dim=-1) for rows in views]
         captions = [caption for sample in corpus.flickr for caption in sample.meta["captions"]]
         self.captions = Tokens(captions)
         counts = np.array([len(sample.meta["captions"]) for sample in corpus.flickr])
@@ -168,10 +165,8 @@ class Heads(Stage):
         self.head, self.options, self.seed = text.head, options, corpus.seed
         self.work = corpus.work / f"heads-{encoder.fingerprint}"  # photos, sentences and checkpoint belong to these graphs
         samples = [*corpus.flickr, *corpus.coco]
-        self.photos = []
-        for view in range(options["views"]):
-            vectors = kept(self.work / f"photos-{view}.npy", functools.partial(photo_vectors, encoder, samples, view, corpus.seed))
-            self.photos.append(F.normalize(torch.from_numpy(np.asarray(vectors[:, :WORDS], np.float32)), dim=-1))
+        views = photo_views(self.work, encoder, samples, options["views"], corpus.seed)
+        self.photos = [F.normalize(torch.from_numpy(rows[:, :WORDS]), dim=-1) for rows in views]
         captions = [caption for sample in samples for caption in sample.meta["captions"]]
         self.said = torch.from_numpy(np.asarray(kept(self.work / "captions.npy", lambda: sentence_means(text, captions))))
         self.trust = [trust(sample) for sample in samples]

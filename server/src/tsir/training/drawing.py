@@ -29,7 +29,7 @@ from torch.nn import functional as F
 from tsir.encoders.base import Encoder
 from tsir.encoders.lite import preprocess
 from tsir.training import data, drawings, icons
-from tsir.training.cache import kept, photo_vectors
+from tsir.training.cache import kept, photo_views
 from tsir.training.corpus import Corpus
 from tsir.training.loop import Config, Stage
 from tsir.training.towers import PHOTO_SCALE, SHAPES, WORDS, Branch, Head
@@ -169,10 +169,8 @@ class Drawing(Stage):
 
         # the gallery: photos with a class, then Flickr8k's, then others
         photos = [*drawn, *corpus.plain]
-        self.gallery = []
-        for view in range(options["views"]["photos"]):
-            vectors = kept(work / f"photos-{view}.npy", functools.partial(photo_vectors, encoder, photos, view, self.seed))
-            self.gallery.append(torch.from_numpy(np.asarray(vectors, np.float32)) / PHOTO_SCALE)
+        views = photo_views(work, encoder, photos, options["views"]["photos"], self.seed)
+        self.gallery = [torch.from_numpy(rows) / PHOTO_SCALE for rows in views]
         self.objects, self.flickr = len(corpus.photos), len(corpus.flickr)
         captions = [caption for sample in corpus.flickr for caption in sample.meta["captions"]]
         texts = kept(
